@@ -1,0 +1,1 @@
+"""Throughline: every touchpoint a customer has with a business, joined into one live story per customer."""

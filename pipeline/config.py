@@ -1,0 +1,326 @@
+"""
+Every setting of Throughline, once: name, type, unit, default and meaning.
+
+Settings come from the environment (`THROUGHLINE_<GROUP>__<NAME>`) and from a TOML file (`THROUGHLINE_SETTINGS`
+names it, with one table per group); the environment wins. Nobody holds a global instance: `load_settings` is called
+once per process and every constructor receives the group it needs. Faults are reported all at once.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+PREFIX = "THROUGHLINE_"
+SETTINGS_FILE_VARIABLE = "THROUGHLINE_SETTINGS"
+DATA_VARIABLE = "THROUGHLINE_DATA"
+DEFAULT_DATA = Path("throughline-data")
+
+# Values that systems send when they know no value: linking on them would join strangers (CONTRACT: Identifiers).
+DEFAULT_BLOCKLIST = (
+    "",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "nan",
+    "n/a",
+    "na",
+    "anonymous",
+    "guest",
+    "unknown",
+    "test",
+    "id",
+    "email",
+    "user",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "00000000-0000-0000-0000-000000000000",
+    "[object object]",
+)
+
+
+_DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _parse_duration(value: object) -> object:
+    """Read `30m`, `500ms`, `2h`, `30d` or a number of seconds; anything else is left to pydantic (ISO 8601)."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value) if isinstance(value, str) else None
+    return timedelta(seconds=float(match[1]) * _DURATION_UNITS[match[2] or "s"]) if match else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: every fault with its name, what is wrong and what is expected."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Group):
+    """How workers and producers reach Kafka, and how their consumers behave."""
+
+    bootstrap: str = Field("localhost:9092", description="Comma-separated host:port list of brokers to start from.")
+    group: str = Field("throughline", min_length=1, description="Prefix of the consumer groups (`<group>-land`, …).")
+    log_id: str = Field(
+        "",
+        description="Name of this incarnation of the broker's log; empty: the Kafka cluster id.",
+    )
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions of each topic that we create.")
+    replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that we create.")
+    min_insync_replicas: int = Field(1, ge=1, le=9, description="Replicas that must have a record before it counts.")
+    retention: Duration = Field(timedelta(days=7), description="How long touchpoint topics keep records.")
+    session_timeout: Duration = Field(timedelta(seconds=10), description="Silence after which a worker counts as dead.")
+    heartbeat_interval: Duration = Field(timedelta(seconds=3), description="How often a worker says that it lives.")
+    rebalance_timeout: Duration = Field(timedelta(seconds=30), description="Time workers get to rejoin in a rebalance.")
+    commit_interval: Duration = Field(timedelta(seconds=1), description="How often finished offsets are committed.")
+    fetch_max_bytes: int = Field(8_388_608, ge=65_536, description="Bytes fetched from one partition at a time.")
+    max_record_bytes: int = Field(1_048_576, ge=1_024, description="Largest record that producers send.")
+    feeder_max_lag_bytes: int = Field(
+        0,
+        ge=0,
+        description="Feeders wait while a partition has more unread (0: no wait; the embedded broker sets it).",
+    )
+
+
+class ClickHouseSettings(_Group):
+    """How everything reaches the warehouse."""
+
+    url: SecretStr = Field(
+        SecretStr("http://default@localhost:8123/throughline"),
+        description="http(s)://user:password@host:port/database of ClickHouse.",
+    )
+    insert_timeout: Duration = Field(timedelta(seconds=60), description="Longest time one INSERT may take.")
+    query_timeout: Duration = Field(timedelta(seconds=120), description="Longest time one read may take.")
+    retry_backoff_max: Duration = Field(timedelta(seconds=10), description="Longest pause between two tries.")
+
+
+class LandingSettings(_Group):
+    """Micro-batches of the LAND agent; they grow with the load up to the maximum."""
+
+    max_batch_records: int = Field(60_000, ge=1, description="Most records in one INSERT.")
+    linger: Duration = Field(timedelta(milliseconds=100), description="How long a small batch waits for company.")
+
+
+class StitchingSettings(_Group):
+    """Rules and micro-batches of the STITCH agent."""
+
+    rules_version: int = Field(1, ge=1, description="Version of the rules whose results this worker writes.")
+    visit_gap: Duration = Field(timedelta(minutes=30), description="Longest silence within a visit (inclusive).")
+    journey_gap: Duration = Field(timedelta(days=30), description="Longest silence within a journey (inclusive).")
+    max_batch_keys: int = Field(60_000, ge=1, description="Most dirty identifiers recomputed together.")
+    linger: Duration = Field(timedelta(milliseconds=150), description="How long a small batch waits for company.")
+    sweep_interval: Duration = Field(timedelta(seconds=60), description="How often lost announcements are looked for.")
+    sweep_margin: Duration = Field(
+        timedelta(seconds=120), description="Longer than any INSERT may take: facts whose landing never completed."
+    )
+
+    @model_validator(mode="after")
+    def _gaps_nest(self) -> "StitchingSettings":
+        if self.visit_gap > self.journey_gap:
+            raise ValueError("visit_gap must not be longer than journey_gap: a visit lies within one journey")
+        return self
+
+
+class IdentitySettings(_Group):
+    """How identifiers are normalised, hashed and capped (rules: docs/identity.md)."""
+
+    hash_key: SecretStr = Field(
+        SecretStr(""), description="Secret key of ident_key; made at the first `up` when empty."
+    )
+    phone_region: str = Field("", description="ISO 3166 region for phone numbers in national form; empty: none.")
+    blocklist: tuple[str, ...] = Field(DEFAULT_BLOCKLIST, description="Values (any case) that identify nobody.")
+    cap_loyalty_accounts: int = Field(1, ge=1, description="Accounts beyond which a loyalty_id is shared.")
+    cap_contact_accounts: int = Field(
+        2, ge=1, description="customer_ids or loyalty_ids beyond which email, phone are shared."
+    )
+    cap_phone_emails: int = Field(5, ge=1, description="E-mail addresses beyond which a phone is shared.")
+    cap_other_accounts: int = Field(
+        1, ge=1, description="customer_ids or loyalty_ids beyond which weaker kinds are shared."
+    )
+    cap_other_contacts: int = Field(3, ge=1, description="Emails or phones beyond which weaker kinds are shared.")
+    cap_weaker_devices: int = Field(
+        1000, ge=1, description="Links towards device_id, cookie_id or other beyond which they die."
+    )
+    cap_weaker_contacts: int = Field(
+        50, ge=1, description="Links towards weaker email, phone, loyalty_id, … beyond which they die."
+    )
+    cap_same_kind: int = Field(10, ge=1, description="Links towards the own kind beyond which those links die.")
+
+
+class PainPointSettings(_Group):
+    """Thresholds of the pain-point rules."""
+
+    long_wait: Duration = Field(
+        timedelta(minutes=3), description="Waiting longer than this for an answer is a pain point."
+    )
+    low_score_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="A score at or below this share of its scale is low (1–5: 1 and 2; NPS has its own).",
+    )
+    low_nps: int = Field(6, ge=0, le=10, description="An NPS answer at or below this is low (detractor).")
+
+
+class CollectorSettings(_Group):
+    """The HTTP collector."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0: a free one.")
+    write_keys: dict[str, SecretStr] = Field(default_factory=dict, description="Name → key of everyone who may write.")
+    default_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency where a sender names none.")
+    max_request_bytes: int = Field(20_971_520, ge=1024, description="Largest decoded request.")
+    max_request_events: int = Field(10_000, ge=1, description="Most events in one request.")
+    delivery_timeout: Duration = Field(timedelta(seconds=20), description="Longest wait for Kafka's delivery report.")
+
+
+class ObservabilitySettings(_Group):
+    """Metrics, health and logs of a process."""
+
+    host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz.")
+    port: int = Field(0, ge=0, le=65535, description="Port of /metrics, /livez and /readyz; 0: a free one.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line written.")
+    log_format: Literal["text", "json"] = Field("text", description="One line of text or one JSON object a line.")
+    progress_timeout: Duration = Field(timedelta(seconds=60), description="No progress with work waiting: not live.")
+
+
+class EmbeddedSettings(_Group):
+    """The local broker and warehouse."""
+
+    partition_bytes: int = Field(
+        5_000_000,
+        ge=1_000_000,
+        description="What one partition of the embedded broker holds before it drops the oldest.",
+    )
+    warehouse_memory_bytes: int = Field(
+        1_000_000_000, ge=200_000_000, description="Memory the embedded warehouse may use for all its queries."
+    )
+    query_memory_bytes: int = Field(600_000_000, ge=50_000_000, description="Memory one query may use.")
+    query_timeout: Duration = Field(timedelta(seconds=60), description="Longest time one outside query may take.")
+
+
+class Settings(_Group):
+    """All settings, by group."""
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    clickhouse: ClickHouseSettings = Field(default_factory=ClickHouseSettings)
+    landing: LandingSettings = Field(default_factory=LandingSettings)
+    stitching: StitchingSettings = Field(default_factory=StitchingSettings)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    pain_points: PainPointSettings = Field(default_factory=PainPointSettings)
+    collector: CollectorSettings = Field(default_factory=CollectorSettings)
+    observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+    embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Settings:
+    """
+    Read the settings of this process.
+
+    Args:
+        environ: Environment to read; the process's own when None.
+        file: TOML file with a table per group; when None, the one that `THROUGHLINE_SETTINGS` names, if any.
+
+    Returns:
+        The settings, checked.
+
+    Raises:
+        SettingsError: If a name is unknown or a value does not fit; the message lists every fault.
+    """
+    source = os.environ if environ is None else environ
+    if file is None and source.get(SETTINGS_FILE_VARIABLE):
+        file = Path(source[SETTINGS_FILE_VARIABLE])
+    merged = _read_file(file) if file is not None else {}
+    faults: list[str] = []
+    for name in sorted(source):
+        if not name.startswith(PREFIX) or name in (SETTINGS_FILE_VARIABLE, DATA_VARIABLE):
+            continue
+        group, separator, key = name[len(PREFIX) :].lower().partition("__")
+        if not separator or group not in Settings.model_fields:
+            faults.append(f"{name}: unknown setting; `throughline settings` lists all of them")
+            continue
+        table = merged.setdefault(group, {})
+        if isinstance(table, dict):
+            table[key] = source[name]
+    return _validated(merged, faults)
+
+
+def data_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of the local installation that `THROUGHLINE_DATA` names, or the default."""
+    source = os.environ if environ is None else environ
+    return Path(source.get(DATA_VARIABLE) or DEFAULT_DATA)
+
+
+def environment_name(group: str, name: str) -> str:
+    """Return the environment variable of one setting, as `THROUGHLINE_KAFKA__BOOTSTRAP`."""
+    return f"{PREFIX}{group.upper()}__{name.upper()}"
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror}); name a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not TOML: {error}") from error
+
+
+def _validated(merged: dict[str, Any], faults: list[str]) -> Settings:
+    for group, table in merged.items():
+        if isinstance(table, dict) and group in Settings.model_fields:
+            merged[group] = {key: _from_text(group, key, value) for key, value in table.items()}
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            place = [str(part) for part in fault["loc"]]
+            name = (
+                environment_name(place[0], "__".join(place[1:]))
+                if len(place) > 1
+                else place[0]
+                if place
+                else "settings"
+            )
+            what = "unknown setting" if fault["type"] == "extra_forbidden" else fault["msg"]
+            faults.append(f"{name}: {what}")
+    if faults or settings is None:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def _from_text(group: str, key: str, value: object) -> object:
+    """Read lists and tables, which the environment can only give as JSON text."""
+    field = Settings.model_fields[group].annotation
+    assert field is not None
+    model_field = getattr(field, "model_fields", {}).get(key)
+    if (
+        isinstance(value, str)
+        and model_field is not None
+        and getattr(model_field.annotation, "__origin__", None) in (tuple, dict)
+    ):
+        try:
+            return TypeAdapter(Any).validate_json(value)
+        except ValidationError:
+            return value
+    return value

@@ -1,0 +1,1 @@
+"""What can be derived from one touchpoint alone: channel group, user agent, referrer. Pure."""

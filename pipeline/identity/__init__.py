@@ -1,0 +1,1 @@
+"""Who is who: normalising and hashing identifiers, and clustering them into customers. Pure."""

@@ -1,0 +1,1 @@
+"""The metric catalogue, health and logs of a process."""

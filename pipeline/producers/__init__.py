@@ -1,0 +1,1 @@
+"""Ways in: JSON lines, the Olist files, the simulator, the HTTP collector."""

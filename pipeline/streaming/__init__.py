@@ -1,0 +1,1 @@
+"""The Faust app: transport, LAND, STITCH. The only package that knows Faust."""

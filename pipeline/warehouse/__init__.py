@@ -1,0 +1,1 @@
+"""Tables, views and migrations of ClickHouse, and every read and write of them."""
