@@ -271,6 +271,11 @@ def data_folder(environ: Mapping[str, str] | None = None) -> Path:
     return Path(source.get(DATA_VARIABLE) or DEFAULT_DATA)
 
 
+def child_environment(overrides: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a process that we start: this process's own with `overrides` laid over it."""
+    return {**(os.environ if environ is None else environ), **overrides}
+
+
 def environment_name(group: str, name: str) -> str:
     """Return the environment variable of one setting, as `THROUGHLINE_KAFKA__BOOTSTRAP`."""
     return f"{PREFIX}{group.upper()}__{name.upper()}"
