@@ -1,1 +1,1 @@
-"""Who is who: normalising and hashing identifiers, and clustering them into customers. Pure."""
+"""Who is who: normalised values, keyed identifiers, caps and clusters. Pure: no input or output, no clock."""

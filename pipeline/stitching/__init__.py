@@ -1,1 +1,1 @@
-"""From the facts of customers to visits, journeys and pain points. Columnar and pure."""
+"""From the facts of whole customers to visits, journeys and pain points: columnar and pure, no input or output."""
