@@ -1,0 +1,63 @@
+"""
+Records that the workers write: packed dirty identifiers, and journeys as they now stand.
+
+Each is one single object of an internal schema. A value that is not one is refused with ValueError: nobody but us
+writes these topics, so a bad one is a fault of the pipeline, not of the data.
+"""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import fastavro
+
+from pipeline.contracts.schemas import WriterSchema, internal_schema
+from pipeline.contracts.wire import Framed, encode_single_object, split
+
+KEY_BYTES = 16
+"""Length of one ident_key."""
+
+
+def encode_dirty(keys: bytes) -> bytes:
+    """Return a record of `stitch.dirty` that announces these identifiers (16 bytes each, concatenated)."""
+    if len(keys) % KEY_BYTES:
+        raise ValueError(f"{len(keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
+    return _encode(internal_schema("stitch_dirty"), {"keys": keys})
+
+
+def decode_dirty(value: bytes) -> bytes:
+    """Return the keys that a record of `stitch.dirty` announces."""
+    keys: bytes = _decode(internal_schema("stitch_dirty"), value)["keys"]
+    if len(keys) % KEY_BYTES:
+        raise ValueError(f"{len(keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
+    return keys
+
+
+def encode_journey_update(update: Mapping[str, Any]) -> bytes:
+    """Return a record of `journeys.updated`; times are epoch milliseconds, the version epoch microseconds."""
+    return _encode(internal_schema("journeys_updated"), update)
+
+
+def decode_journey_update(value: bytes) -> dict[str, Any]:
+    """Return what a record of `journeys.updated` says."""
+    return _decode(internal_schema("journeys_updated"), value)
+
+
+def _encode(schema: WriterSchema, record: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, schema.parsed, record)
+    return encode_single_object(schema.fingerprint, buffer.getvalue())
+
+
+def _decode(schema: WriterSchema, value: bytes) -> dict[str, Any]:
+    framed = split(value)
+    if not isinstance(framed, Framed) or framed.fingerprint != schema.fingerprint:
+        raise ValueError(f"not a record of {schema.name}")
+    buffer = io.BytesIO(framed.payload)
+    try:
+        record = fastavro.schemaless_reader(buffer, schema.parsed, None)
+    except (EOFError, ValueError, IndexError, OverflowError) as error:
+        raise ValueError(f"not a record of {schema.name}: {error}") from error
+    if buffer.tell() != len(framed.payload) or not isinstance(record, dict):
+        raise ValueError(f"bytes left over after a record of {schema.name}")
+    return record
