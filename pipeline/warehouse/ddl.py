@@ -1,0 +1,76 @@
+"""
+DDL rendered from declarations.
+
+One rule: nothing here knows a particular table; what ClickHouse is told is what `declarations` hold. Names are always
+quoted and tables always named with their database, so that a rendered view compares with what the engine stored.
+"""
+
+import hashlib
+
+from pipeline.warehouse.declarations import DEFAULT_GRANULARITY, Column, Table, View
+
+
+def quote_name(name: str) -> str:
+    """Quote an identifier with backticks."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def quote_text(text: str) -> str:
+    """Quote a string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def render_table(table: Table, database: str) -> str:
+    """Render `CREATE TABLE IF NOT EXISTS`."""
+    columns = ",\n".join(f"    {render_column(column)}" for column in table.columns)
+    settings = f"\nSETTINGS index_granularity = {table.granularity}" if table.granularity != DEFAULT_GRANULARITY else ""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {quote_name(database)}.{quote_name(table.name)}\n(\n{columns}\n)\n"
+        f"ENGINE = {table.engine}\nORDER BY ({', '.join(quote_name(name) for name in table.order_by)}){settings}\n"
+        f"COMMENT {quote_text(table.comment)}"
+    )
+
+
+def render_column(column: Column) -> str:
+    """Render one column as it stands in CREATE TABLE and ADD COLUMN."""
+    return f"{quote_name(column.name)} {column.type} COMMENT {quote_text(column.comment)}"
+
+
+def render_add_column(table: Table, column: Column, after: str | None, database: str) -> str:
+    """Render `ALTER TABLE … ADD COLUMN IF NOT EXISTS` behind the column `after`, or first."""
+    place = f"AFTER {quote_name(after)}" if after is not None else "FIRST"
+    where = f"{quote_name(database)}.{quote_name(table.name)}"
+    return f"ALTER TABLE {where} ADD COLUMN IF NOT EXISTS {render_column(column)} {place}"
+
+
+def render_comment_column(table: Table, column: Column, database: str) -> str:
+    """Render the ALTER that gives a column its declared comment."""
+    where = f"{quote_name(database)}.{quote_name(table.name)}"
+    return f"ALTER TABLE {where} COMMENT COLUMN {quote_name(column.name)} {quote_text(column.comment)}"
+
+
+def render_comment_table(table: Table, database: str) -> str:
+    """Render the ALTER that gives a table its declared comment."""
+    return f"ALTER TABLE {quote_name(database)}.{quote_name(table.name)} MODIFY COMMENT {quote_text(table.comment)}"
+
+
+def render_select(view: View, database: str) -> str:
+    """Render the SELECT of a view."""
+    columns = ",\n".join(f"    {column.expression} AS {quote_name(column.name)}" for column in view.columns)
+    return f"SELECT\n{columns}\n{view.source}".replace("{db}", quote_name(database))
+
+
+def render_view(view: View, database: str) -> str:
+    """Render `CREATE OR REPLACE VIEW` with a comment on the view and on every column."""
+    columns = ",\n".join(
+        f"    {quote_name(column.name)} {column.type} COMMENT {quote_text(column.comment)}" for column in view.columns
+    )
+    return (
+        f"CREATE OR REPLACE VIEW {quote_name(database)}.{quote_name(view.name)}\n(\n{columns}\n)\n"
+        f"COMMENT {quote_text(view.comment)}\nAS {render_select(view, database)}"
+    )
+
+
+def fingerprint(ddl: str) -> str:
+    """Return a short hash of rendered DDL: the same declaration has the same fingerprint."""
+    return hashlib.blake2b(ddl.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,79 @@
+"""
+What a table and a view are, as data: the form in which the warehouse is declared.
+
+One rule: everything that ClickHouse is told about a table or a view stands in one of these values, so that the DDL,
+the reference pages and the comparison with the live database are made from the same words. No SQL is made here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DEFAULT_GRANULARITY = 8192
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its ClickHouse type as ClickHouse writes it back, and what it means."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """
+    One MergeTree table.
+
+    `granularity` is rows per index mark: small where single keys are looked up, ClickHouse's own elsewhere.
+    """
+
+    name: str
+    comment: str
+    engine: str
+    order_by: tuple[str, ...]
+    columns: tuple[Column, ...]
+    granularity: int = DEFAULT_GRANULARITY
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns in their order."""
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True)
+class ViewColumn:
+    """One column of a view; `expression` is what the SELECT says before `AS name`."""
+
+    name: str
+    type: str
+    comment: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    One view.
+
+    `source` is everything of the SELECT after its list of columns (FROM …); `{db}` in it and in expressions stands for
+    the database. `example` is a query that answers a question one really has; the reference page shows it and a test
+    runs it.
+    """
+
+    name: str
+    comment: str
+    columns: tuple[ViewColumn, ...]
+    source: str
+    example: str
+    question: str
+
+
+def columns_of(rows: Sequence[tuple[str, str, str]]) -> tuple[Column, ...]:
+    """Make columns from (name, type, comment) rows."""
+    return tuple(Column(*row) for row in rows)
+
+
+def view_columns_of(rows: Sequence[tuple[str, str, str, str]]) -> tuple[ViewColumn, ...]:
+    """Make columns of a view from (name, type, expression, comment) rows."""
+    return tuple(ViewColumn(name, type_, comment, expression) for name, type_, expression, comment in rows)

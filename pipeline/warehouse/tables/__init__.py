@@ -1,0 +1,55 @@
+"""
+Every table of the warehouse, declared as data.
+
+One rule: tables are declared here and nowhere else; the DDL, the Arrow schemas of the INSERTs, the reference page and
+the comparison with the live database are made from these. They only grow: a column that was published is not renamed.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pipeline.warehouse.declarations import Table
+from pipeline.warehouse.tables.bookkeeping import (
+    ACTIVE_RULES,
+    LANDED,
+    REJECTED,
+    RULES,
+    SCHEMA_MIGRATIONS,
+    STITCH_VERSIONS,
+)
+from pipeline.warehouse.tables.facts import IDENTITY_LINKS, IDENTITY_STATEMENTS, TOUCHPOINTS
+from pipeline.warehouse.tables.results import IDENTITY_LEDGER, STITCHED
+
+TABLES: Mapping[str, Table] = MappingProxyType(
+    {
+        table.name: table
+        for table in (
+            SCHEMA_MIGRATIONS,
+            TOUCHPOINTS,
+            IDENTITY_LINKS,
+            IDENTITY_STATEMENTS,
+            LANDED,
+            REJECTED,
+            STITCH_VERSIONS,
+            RULES,
+            ACTIVE_RULES,
+            IDENTITY_LEDGER,
+            STITCHED,
+        )
+    }
+)
+
+__all__ = [
+    "ACTIVE_RULES",
+    "IDENTITY_LEDGER",
+    "IDENTITY_LINKS",
+    "IDENTITY_STATEMENTS",
+    "LANDED",
+    "REJECTED",
+    "RULES",
+    "SCHEMA_MIGRATIONS",
+    "STITCHED",
+    "STITCH_VERSIONS",
+    "TABLES",
+    "TOUCHPOINTS",
+]

@@ -1,0 +1,107 @@
+"""
+What the pipeline writes down about its own work: landed ranges, rejected records, versions, rules, migrations.
+
+One rule: the accounting is computed from these rows, never from counters in memory.
+"""
+
+from pipeline.warehouse.declarations import Table, columns_of
+from pipeline.warehouse.tables.types import LOW, MICROS, MILLIS
+
+SCHEMA_MIGRATIONS = Table(
+    name="schema_migrations",
+    comment="What was created or changed in this database, and when.",
+    engine="MergeTree",
+    order_by=("applied_at", "name"),
+    columns=columns_of(
+        [
+            ("name", "String", "Table or view."),
+            ("fingerprint", "String", "Hash of its declaration; the newest row of a name says what it is now."),
+            ("action", LOW, "created, altered or replaced."),
+            ("applied_at", MICROS, "When the change was done."),
+        ]
+    ),
+)
+
+LANDED = Table(
+    name="landed",
+    comment="Ranges of Kafka offsets whose records are landed or rejected; the accounting is their union.",
+    engine="ReplacingMergeTree(completed_at)",
+    order_by=("log_id", "topic", "partition", "first_offset", "last_offset"),
+    columns=columns_of(
+        [
+            ("log_id", LOW, "Incarnation of the Kafka log: offsets count within one."),
+            ("topic", LOW, "Topic."),
+            ("partition", "UInt16", "Partition."),
+            ("first_offset", "Int64", "First offset of the range."),
+            ("last_offset", "Int64", "Last offset of the range, included."),
+            ("records", "UInt32", "Records read in the range."),
+            ("rejected", "UInt32", "Of these, rejected."),
+            ("lost", "UInt64", "Offsets in the range that the broker dropped before they were read."),
+            ("landed_at", MICROS, "Stamp that the facts of the batch carry."),
+            ("completed_at", MICROS, "Stamp taken after all facts of the batch were in."),
+        ]
+    ),
+)
+
+REJECTED = Table(
+    name="rejected",
+    comment="Records that cannot become touchpoints, with reason and original bytes.",
+    engine="ReplacingMergeTree(landed_at)",
+    order_by=("log_id", "topic", "partition", "offset"),
+    columns=columns_of(
+        [
+            ("log_id", LOW, "Incarnation of the Kafka log."),
+            ("topic", LOW, "Topic."),
+            ("partition", "UInt16", "Partition."),
+            ("offset", "Int64", "Offset."),
+            ("rejected_at", MILLIS, "When it was rejected."),
+            ("reason", LOW, "Why, from a closed list."),
+            ("detail", "String", "What exactly, and where in the record."),
+            ("schema", LOW, "Fingerprint or family of the writer's schema, as far as known."),
+            ("key", "String", "The record's Kafka key."),
+            ("payload", "Nullable(String)", "The record's original bytes; a tombstone has none."),
+            ("landed_at", MICROS, "Stamp taken before the INSERT."),
+        ]
+    ),
+)
+
+STITCH_VERSIONS = Table(
+    name="stitch_versions",
+    comment="Versions of results, registered before the facts for them are read.",
+    engine="MergeTree",
+    order_by=("version",),
+    columns=columns_of(
+        [
+            ("version", MICROS, "The version; greater than every one registered before."),
+            ("worker", "String", "Who registered it."),
+        ]
+    ),
+)
+
+RULES = Table(
+    name="rules",
+    comment="Gaps that each rules_version works with; the row recorded last holds.",
+    engine="ReplacingMergeTree(recorded_at)",
+    order_by=("rules_version",),
+    columns=columns_of(
+        [
+            ("rules_version", "UInt32", "Version of the rules."),
+            ("visit_gap_ms", "Int64", "Longest silence within a visit, in milliseconds, included."),
+            ("journey_gap_ms", "Int64", "Longest silence within a journey, in milliseconds, included."),
+            ("recorded_at", MICROS, "When this was recorded."),
+        ]
+    ),
+)
+
+ACTIVE_RULES = Table(
+    name="active_rules",
+    comment="Which rules_version the views show: the one activated last.",
+    engine="MergeTree",
+    order_by=("activated_at",),
+    columns=columns_of(
+        [
+            ("rules_version", "UInt32", "Version of the rules."),
+            ("activated_at", MICROS, "When the views were switched to it."),
+        ]
+    ),
+)
