@@ -1,0 +1,179 @@
+"""
+One supervised part and its life: waiting → starting → ready, back after every death, with a growing pause.
+
+It knows how to start, watch and end one process. Which part must wait for which is the supervisor's to know.
+"""
+
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.backoff import BackOff
+from pipeline.cli.processes import describe_exit, keep_log_small, spawn, started_at
+
+PROBE_INTERVAL_S = 0.2
+PROBE_TIMEOUT_S = 1.0
+# Long enough to finish the batch in hand; what is not finished by then is landed again from Kafka.
+END_PATIENCE_S = 8.0
+
+
+class State(StrEnum):
+    """Where a part is in its life."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    BACKING_OFF = "restarting"
+    ENDING = "stopping"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    What a part is: how it is started and how it says that it is ready.
+
+    `health` is the URL that answers 200 when it is ready; empty: the part prints a JSON line with `"ready": true`,
+    or, for a `is_task`, ends with exit code 0.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    needs: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    health: str = ""
+    is_task: bool = False
+
+
+class Child:
+    """The process of one part, watched by calling `tick` often."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.state = State.WAITING
+        self.pid = 0
+        self.started = 0.0
+        self.restarts = 0
+        self.last_exit = ""
+        self.said: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._back_off = BackOff()
+        self._born = 0.0
+        self._again_at = 0.0
+        self._kill_at = 0.0
+        self._probe_at = 0.0
+        self._log_offset = 0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has a process now."""
+        return self._process is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether others may count on it: ready, or a task that is done."""
+        return self.state in (State.READY, State.DONE)
+
+    def start(self, environment: Mapping[str, str], now: float) -> None:
+        """Start the process."""
+        self._log_offset = keep_log_small(self.part.log)
+        self._process = spawn(self.part.argv, {**self.part.environment, **environment}, self.part.log)
+        self.restarts += 1 if self.pid else 0
+        self.pid = self._process.pid
+        self.started = started_at(self.pid) or time.time()
+        self.said = {}
+        self._born, self._probe_at, self.state = now, now, State.STARTING
+
+    def end(self, now: float, patience_s: float = END_PATIENCE_S) -> None:
+        """Ask the process to end; `tick` kills it when its time is over."""
+        if self._process is None:
+            self.state = State.WAITING
+        elif self.state is not State.ENDING:
+            self._process.send_signal(signal.SIGTERM)
+            self._kill_at, self.state = now + patience_s, State.ENDING
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            self._process.kill()
+
+    def retry_now(self) -> None:
+        """Forget the pause before the next start."""
+        self._again_at = 0.0
+
+    def tick(self, now: float) -> str | None:
+        """
+        Look once, and move on.
+
+        Returns:
+            What happened, in words for the log; None when nothing did.
+        """
+        if self._process is not None:
+            code = self._process.poll()
+            if code is not None:
+                return self._bury(code, now)
+        if self.state is State.STARTING and now >= self._probe_at:
+            self._probe_at = now + PROBE_INTERVAL_S
+            if self._is_ready():
+                self.state = State.READY
+                return f"{self.part.name} is ready (pid {self.pid}, {now - self._born:.1f} s)"
+        elif self.state is State.ENDING and now >= self._kill_at:
+            self.kill()
+        elif self.state is State.BACKING_OFF and now >= self._again_at:
+            self.state = State.WAITING
+        return None
+
+    def _bury(self, code: int, now: float) -> str | None:
+        self._process = None
+        was, self.state = self.state, State.WAITING
+        if was is State.ENDING:
+            return f"{self.part.name} stopped"
+        self.last_exit = describe_exit(code)
+        if self.part.is_task and code == 0:
+            self.state = State.DONE
+            return f"{self.part.name} is done"
+        self._back_off = self._back_off.after_death(now - self._born)
+        delay_s = self._back_off.delay_s()
+        self._again_at, self.state = now + delay_s, State.BACKING_OFF
+        return f"{self.part.name} died ({self.last_exit}); starting it again in {delay_s:g} s; see {self.part.log}"
+
+    def _is_ready(self) -> bool:
+        if self.part.is_task:
+            return False
+        if self.part.health:
+            return answers(self.part.health)
+        self.said = _ready_line(self.part.log, self._log_offset)
+        return bool(self.said)
+
+
+def answers(url: str) -> bool:
+    """Return whether a health address answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def _ready_line(log: Path, offset: int) -> dict[str, Any]:
+    """Return the JSON line with which a server says that it is ready, from what it wrote since its start."""
+    with log.open("rb") as stream:
+        stream.seek(offset)
+        for line in stream.read().splitlines():
+            if line.startswith(b"{") and b'"ready"' in line:
+                try:
+                    said = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(said, dict) and said.get("ready") is True:
+                    return said
+    return {}

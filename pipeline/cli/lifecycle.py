@@ -1,0 +1,121 @@
+"""Starting an installation in the background, waiting for it, and saying where it is: for `up` and for `demo`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from pipeline.cli.errors import CommandError
+from pipeline.cli.output import error_console
+from pipeline.cli.processes import keep_log_small, spawn_detached
+from pipeline.cli.runfile import Run, is_supervised, live_run
+
+POLL_S = 0.1
+LOG_TAIL_LINES = 6
+
+
+def supervisor_log(folder: Path) -> Path:
+    """Return where a detached supervisor writes."""
+    return folder / "logs" / "supervisor.log"
+
+
+def launch_detached(folder: Path, land: int, stitch: int) -> subprocess.Popen[bytes]:
+    """Start a supervisor that outlives this process and its terminal."""
+    log = supervisor_log(folder)
+    keep_log_small(log)
+    options = ("--data", str(folder), "--land", str(land), "--stitch", str(stitch))
+    return spawn_detached((sys.executable, "-m", "pipeline.cli", "up", *options), log)
+
+
+def await_ready(folder: Path, timeout_s: float, process: subprocess.Popen[bytes] | None) -> Run:
+    """
+    Wait until every part is ready.
+
+    Args:
+        folder: The data folder.
+        timeout_s: How long that may take.
+        process: The supervisor that we started; None: one that runs already.
+
+    Raises:
+        CommandError: If it ended, or a part is not ready in time; says which, and the last lines of its log.
+    """
+    deadline = time.monotonic() + timeout_s
+    with error_console().status("starting") as status:
+        while time.monotonic() < deadline:
+            run = live_run(folder)
+            if run is not None and run.state == "ready":
+                return run
+            if run is not None:
+                status.update("starting: " + ", ".join(f"{part.name} {part.state}" for part in run.processes))
+            if process is not None and process.poll() is not None and not is_supervised(folder):
+                raise CommandError(
+                    "it ended while it was starting",
+                    where=f"{supervisor_log(folder)}\n{tail(supervisor_log(folder))}",
+                    exit_code=process.returncode if process.returncode in (1, 2) else 1,
+                )
+            time.sleep(POLL_S)
+    raise _not_ready(folder, timeout_s)
+
+
+def mend(folder: Path, timeout_s: float) -> None:
+    """Say what runs in a folder that has a supervisor already, and hurry what is being restarted."""
+    run = _await_run(folder)
+    if run.state == "stopping":
+        raise CommandError(
+            "it is stopping at this moment", where=str(folder), remedy="call `throughline up` again in a few seconds"
+        )
+    click.echo(f"already running in {folder} (supervisor {run.supervisor_pid})")
+    os.kill(run.supervisor_pid, signal.SIGUSR1)
+    describe_run(folder, await_ready(folder, timeout_s, None))
+
+
+def describe_run(folder: Path, run: Run) -> None:
+    """Print where everything is and what to try next."""
+    click.echo(f"Throughline is ready in {folder}")
+    click.echo(f"  Kafka       {run.kafka}")
+    click.echo(f"  ClickHouse  {run.clickhouse}")
+    click.echo(f"  Collector   {run.collector}   (write key {run.write_key})")
+    click.echo(f"  Metrics     {'  '.join(run.metrics)}")
+    click.echo(f"  Processes   {', '.join(f'{part.name} {part.pid}' for part in run.processes)}")
+    click.echo("Next: `throughline simulate`, `throughline status`, `throughline down`; all of this is in run.json.")
+
+
+def tail(log: Path) -> str:
+    """Return the last lines of a log, indented."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:])
+
+
+def _await_run(folder: Path) -> Run:
+    """Return run.json of a supervisor that may only just have started."""
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline:
+        run = live_run(folder)
+        if run is not None:
+            return run
+        time.sleep(POLL_S)
+    raise CommandError(
+        "another process holds the folder but does not say what runs",
+        where=str(folder / "lock"),
+        remedy=f"look at {supervisor_log(folder)}",
+    )
+
+
+def _not_ready(folder: Path, timeout_s: float) -> CommandError:
+    run = live_run(folder)
+    missing = [part for part in run.processes if part.state not in ("ready", "done")] if run else []
+    told = [f"{part.name} ({part.state} {part.last_exit}) {part.log}\n{tail(Path(part.log))}" for part in missing]
+    if not told:
+        told = [f"migrations: {folder / 'logs' / 'migrate.log'}\n{tail(folder / 'logs' / 'migrate.log')}"]
+    return CommandError(
+        f"not ready after {timeout_s:g} s",
+        where="\n".join(told),
+        remedy="`throughline status` shows what goes on, `throughline down` stops it; it goes on trying until then",
+    )

@@ -1,0 +1,120 @@
+"""What an installation consists of: every part with its command, its settings and what it waits for."""
+
+import json
+import sys
+from pathlib import Path
+
+from pipeline.cli.child import Part
+from pipeline.cli.installation import Installation
+from pipeline.cli.runfile import Run
+from pipeline.config import DATA_VARIABLE, Settings, environment_name
+
+# A third of what a partition of the embedded broker holds: feeders wait long before it drops anything.
+FEEDER_MAX_LAG_BYTES = 1_500_000
+WRITE_KEY_NAME = "default"
+
+
+def part_names(land: int, stitch: int) -> list[str]:
+    """Return the names of the parts that have a port."""
+    return ["broker", "warehouse", *_workers("land", land), *_workers("stitch", stitch), "collector"]
+
+
+def fixed_ports(settings: Settings, names: list[str]) -> dict[str, int]:
+    """Return the ports that the settings name; processes with metrics count up from the one of observability."""
+    measured = [name for name in names if name not in ("broker", "warehouse")]
+    first = settings.observability.port
+    ports = {f"{name}.metrics": first + index for index, name in enumerate(measured)} if first else {}
+    return {**ports, "collector": settings.collector.port} if settings.collector.port else ports
+
+
+def port_names(names: list[str]) -> list[str]:
+    """Return what a port is kept for: servers under their own name, metrics as `land-1.metrics`."""
+    servers = [name for name in names if name in ("broker", "warehouse", "collector")]
+    return servers + [f"{name}.metrics" for name in names if name not in ("broker", "warehouse")]
+
+
+def plan_parts(folder: Path, installation: Installation, settings: Settings, names: list[str]) -> list[Part]:
+    """
+    Return the parts in the order of starting.
+
+    Args:
+        folder: The data folder (absolute).
+        installation: Its ports and secrets.
+        settings: Settings of the environment; what they set is passed on, except addresses and keys.
+        names: From `part_names`.
+    """
+    common = common_environment(folder, installation)
+    logs = folder / "logs"
+    python = (sys.executable, "-m")
+    write_keys = {name: key.get_secret_value() for name, key in settings.collector.write_keys.items()}
+    collector = {
+        environment_name("collector", "port"): str(installation.ports["collector"]),
+        environment_name("collector", "write_keys"): json.dumps({**write_keys, WRITE_KEY_NAME: installation.write_key}),
+    }
+    parts = [
+        Part("broker", (*python, *_server("broker", folder, installation)), logs / "broker.log", (), common),
+        Part("warehouse", (*python, *_server("warehouse", folder, installation)), logs / "warehouse.log", (), common),
+        Part(
+            "migrate",
+            (*python, "pipeline.cli", "migrate"),
+            logs / "migrate.log",
+            ("warehouse",),
+            common,
+            is_task=True,
+        ),
+    ]
+    for name in names:
+        if name in ("broker", "warehouse"):
+            continue
+        port = installation.ports[f"{name}.metrics"]
+        own = {environment_name("observability", "port"): str(port), **(collector if name == "collector" else {})}
+        command = ("collect",) if name == "collector" else ("worker", name.partition("-")[0])
+        parts.append(
+            Part(
+                name,
+                (*python, "pipeline.cli", *command),
+                logs / f"{name}.log",
+                ("broker", "migrate"),
+                {**common, **own},
+                health=f"http://127.0.0.1:{port}/readyz",
+            )
+        )
+    return parts
+
+
+def first_run(installation: Installation, names: list[str]) -> Run:
+    """Return what run.json says before anything has started."""
+    return Run(
+        kafka=installation.address("broker"),
+        clickhouse=installation.analyst_url(),
+        collector=f"http://{installation.address('collector')}",
+        write_key=installation.write_key,
+        metrics=[
+            f"http://{installation.address(f'{name}.metrics')}/metrics"
+            for name in names
+            if name not in ("broker", "warehouse")
+        ],
+        processes=[],
+    )
+
+
+def _workers(role: str, number: int) -> list[str]:
+    return [f"{role}-{index}" for index in range(1, number + 1)]
+
+
+def _server(name: str, folder: Path, installation: Installation) -> tuple[str, ...]:
+    port = str(installation.ports[name])
+    return (f"pipeline.embedded.{name}", "--data", str(folder / name), "--port", port)
+
+
+def common_environment(folder: Path, installation: Installation) -> dict[str, str]:
+    """Return the settings that every part of the installation gets."""
+    return {
+        DATA_VARIABLE: str(folder),
+        environment_name("kafka", "bootstrap"): installation.address("broker"),
+        environment_name("kafka", "replication"): "1",
+        environment_name("kafka", "min_insync_replicas"): "1",
+        environment_name("kafka", "feeder_max_lag_bytes"): str(FEEDER_MAX_LAG_BYTES),
+        environment_name("clickhouse", "url"): installation.worker_url(),
+        environment_name("identity", "hash_key"): installation.hash_key,
+    }

@@ -1,0 +1,74 @@
+"""The body of `up` in the process that stays: prepares the folder, runs the supervisor, tells what happens."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from pipeline.cli.installation import keep_installation
+from pipeline.cli.lifecycle import describe_run
+from pipeline.cli.plan import common_environment, first_run, fixed_ports, part_names, plan_parts, port_names
+from pipeline.cli.processes import spawn, started_at
+from pipeline.cli.runfile import Run
+from pipeline.cli.supervisor import Supervisor
+from pipeline.config import Settings, environment_name
+
+DRAIN_S = 10
+
+
+def supervise(folder: Path, settings: Settings, land: int, stitch: int) -> None:
+    """
+    Run the installation in this process until a signal stops it.
+
+    Args:
+        folder: The data folder (absolute), whose lock this process holds.
+        settings: Settings of the environment.
+        land: Number of LAND workers.
+        stitch: Number of STITCH workers.
+    """
+    names = part_names(land, stitch)
+    installation = keep_installation(
+        folder, port_names(names), settings.identity.hash_key.get_secret_value(), fixed_ports(settings, names)
+    )
+    run = first_run(installation, names)
+    run.supervisor_pid = os.getpid()
+    run.supervisor_started = started_at(run.supervisor_pid) or 0.0
+    parts = plan_parts(folder, installation, settings, names)
+    _say(f"starting {', '.join(names)} in {folder}")
+    drain = _drainer(folder, run, common_environment(folder, installation))
+    Supervisor(folder, run, parts, drain, _say).keep_running(lambda: _welcome(folder, run))
+    _say("stopped")
+
+
+def _say(text: str) -> None:
+    click.echo(f"{datetime.now().astimezone().isoformat(timespec='milliseconds')} {text}")
+
+
+def _welcome(folder: Path, run: Run) -> None:
+    """Tell a person where everything is; a log gets no keys."""
+    if sys.stdout.isatty():
+        describe_run(folder, run)
+        click.echo("Ctrl-C stops it.")
+    else:
+        _say("everything is ready; addresses and keys are in run.json")
+
+
+def _drainer(folder: Path, run: Run, environment: dict[str, str]) -> Callable[[], str]:
+    """Return what waits, before workers and the memory-only broker stop, until everything in it is landed."""
+    log = folder / "logs" / "drain.log"
+
+    def drain() -> str:
+        argv = (sys.executable, "-m", "pipeline.cli", "wait", "--landed", "--timeout", str(DRAIN_S))
+        child = spawn(argv, {**environment, environment_name("kafka", "log_id"): run.log_id}, log)
+        try:
+            code = child.wait(DRAIN_S * 3)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            code = child.wait()
+        return "" if code == 0 else f"stopping although not everything is landed (see {log})"
+
+    return drain

@@ -1,0 +1,171 @@
+"""
+The supervisor: starts the parts in order, starts again what dies, and stops all of them.
+
+It is one thread and one loop. It holds no data, so that its own death costs nothing: the kernel ends the children
+with it, and the next `up` starts everything again from the data folder.
+
+When the embedded broker dies its log is gone. The order then is: 1. its readers and writers are asked to end, so that
+they finish what they hold; 2. only when they are gone the broker starts, with a new log id; 3. they start with that
+id. A worker that lived on would record offsets of the new log under the old log's name.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from pipeline.cli.child import Child, Part, State
+from pipeline.cli.runfile import RUN_FILE, Notice, PartRun, Run
+from pipeline.config import environment_name
+
+TICK_S = 0.05
+MOST_NOTICES = 20
+BROKER, WAREHOUSE, COLLECTOR = "broker", "warehouse", "collector"
+
+
+class Supervisor:
+    """
+    Keeps the parts of one data folder running.
+
+    Args:
+        folder: The data folder, whose lock this process holds.
+        run: What run.json says; kept up to date here.
+        parts: What is to run, in the order of starting.
+        drain: Waits until what is in the broker is landed, and returns what is left in words (empty: nothing).
+        say: Called with one line per happening.
+    """
+
+    def __init__(
+        self, folder: Path, run: Run, parts: Sequence[Part], drain: Callable[[], str], say: Callable[[str], None]
+    ) -> None:
+        self._folder = folder
+        self._run = run
+        self._children = {part.name: Child(part) for part in parts}
+        self._drain = drain
+        self._say = say
+        self._stop_orders = 0
+        self._is_stale = False
+
+    def keep_running(self, welcome: Callable[[], None]) -> None:
+        """
+        Run until a signal says stop; then stop everything in order and take run.json away.
+
+        Args:
+            welcome: Called once, when all parts are ready for the first time.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGUSR1, self._on_retry)
+        self._record()
+        is_welcomed = False
+        while not self._stop_orders:
+            if self._tick():
+                self._record()
+                if self._run.state == "ready" and not is_welcomed:
+                    is_welcomed = True
+                    welcome()
+            time.sleep(TICK_S)
+        self._stop_all()
+        (self._folder / RUN_FILE).unlink(missing_ok=True)
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop_orders += 1
+
+    def _on_retry(self, _number: int, _frame: FrameType | None) -> None:
+        for child in self._children.values():
+            child.retry_now()
+        self._is_stale = True
+
+    def _tick(self) -> bool:
+        """Look at every part once; return whether anything happened."""
+        now = time.monotonic()
+        happenings = [told for child in self._children.values() if (told := child.tick(now))]
+        for happening in happenings:
+            self._say(happening)
+        self._follow_broker(now)
+        started = [child for child in self._children.values() if self._may_start(child)]
+        for child in started:
+            child.start(self._environment(child), now)
+        was_stale, self._is_stale = self._is_stale, False
+        return bool(happenings or started or was_stale)
+
+    def _may_start(self, child: Child) -> bool:
+        if child.state is not State.WAITING or self._stop_orders:
+            return False
+        if child.part.name == BROKER and any(user.is_alive for user in self._users_of_broker()):
+            return False
+        return all(self._children[need].is_settled for need in child.part.needs)
+
+    def _users_of_broker(self) -> list[Child]:
+        return [child for child in self._children.values() if BROKER in child.part.needs]
+
+    def _follow_broker(self, now: float) -> None:
+        broker = self._children[BROKER]
+        if not broker.is_alive and self._run.log_id:
+            lost_log, self._run.log_id = self._run.log_id, ""
+            for user in self._users_of_broker():
+                user.end(now)
+            self._notice(
+                f"the broker ended and its log {lost_log} with it (embedded: memory only); records that it had "
+                "accepted and that were not landed yet are lost; whoever sent them may send them again"
+            )
+        if broker.state is State.READY and not self._run.log_id:
+            self._run.log_id = str(broker.said.get("log_id", ""))
+            self._record()
+
+    def _environment(self, child: Child) -> dict[str, str]:
+        return {environment_name("kafka", "log_id"): self._run.log_id} if BROKER in child.part.needs else {}
+
+    def _notice(self, text: str) -> None:
+        self._say(text)
+        self._run.notices.append(Notice(datetime.now(UTC).isoformat(timespec="seconds"), text))
+        del self._run.notices[:-MOST_NOTICES]
+
+    def _record(self) -> None:
+        """Write run.json. A part that is down keeps its last pid until it has a new one."""
+        children = self._children.values()
+        self._run.processes = [
+            PartRun(
+                name=child.part.name,
+                pid=child.pid,
+                log=str(child.part.log),
+                state=str(child.state),
+                started=child.started,
+                restarts=child.restarts,
+                last_exit=child.last_exit,
+            )
+            for child in children
+            if child.pid and not child.part.is_task
+        ]
+        if self._stop_orders:
+            self._run.state = "stopping"
+        else:
+            self._run.state = "ready" if all(child.is_settled for child in children) else "starting"
+        self._run.write(self._folder)
+
+    def _stop_all(self) -> None:
+        """Stop in the order in which work flows, so that each part can hand on what it holds."""
+        self._record()
+        names = list(self._children)
+        workers = [name for name in names if name not in (BROKER, WAREHOUSE, COLLECTOR)]
+        can_drain = self._children[BROKER].state is State.READY and self._children[WAREHOUSE].state is State.READY
+        self._end([COLLECTOR])
+        if can_drain and self._stop_orders == 1 and (left := self._drain()):
+            self._say(left)
+        for group in (workers, [BROKER], [WAREHOUSE]):
+            self._end(group)
+
+    def _end(self, names: Iterable[str]) -> None:
+        children = [self._children[name] for name in names if name in self._children]
+        for child in children:
+            child.end(time.monotonic())
+        while any(child.is_alive for child in children):
+            for child in children:
+                if self._stop_orders > 1:
+                    child.kill()
+                if told := child.tick(time.monotonic()):
+                    self._say(told)
+            time.sleep(TICK_S)
+        self._record()

@@ -1,0 +1,73 @@
+"""`throughline up`: start an installation, or say what runs and mend it."""
+
+import time
+
+import click
+
+from pipeline.cli.errors import WRONG_USAGE, CommandError
+from pipeline.cli.files import take_lock
+from pipeline.cli.invocation import Invocation, examples, shared
+from pipeline.cli.lifecycle import await_ready, describe_run, launch_detached, mend
+from pipeline.cli.runfile import LOCK_FILE, is_supervised
+from pipeline.cli.stopping import end_leftovers
+from pipeline.cli.supervise import supervise
+
+LOCK_PATIENCE_S = 2.0
+
+
+@click.command(
+    epilog=examples(
+        "throughline up --detach",
+        "throughline up --data /srv/shop",
+        "throughline up --detach && throughline simulate --wait && throughline status",
+    )
+)
+@click.option(
+    "--broker",
+    type=click.Choice(["embedded", "kafka"]),
+    default="embedded",
+    show_default=True,
+    help="embedded: no Java, memory only. kafka: Apache Kafka on this machine, durable (needs `make kafka`).",
+)
+@click.option("--detach", is_flag=True, help="Return when everything is ready; it runs on in the background.")
+@click.option("--land", default=1, show_default=True, type=click.IntRange(1, 16), help="Number of LAND workers.")
+@click.option("--stitch", default=1, show_default=True, type=click.IntRange(1, 16), help="Number of STITCH workers.")
+@click.option(
+    "--timeout", default=90.0, show_default=True, help="Seconds that everything may take to become ready (--detach)."
+)
+@shared
+def up(invocation: Invocation, *, broker: str, detach: bool, land: int, stitch: int, timeout: float) -> None:
+    """
+    Start everything on this machine and keep it running.
+
+    Broker, warehouse, migrations, workers and the HTTP collector run as processes of their own; one that dies is
+    started again. Addresses and keys are written to run.json in the data folder and stay over restarts. Without
+    --detach it runs until Ctrl-C. Called again on a running folder it says what runs, and mends what does not.
+    """
+    if broker == "kafka":
+        raise CommandError(
+            "Apache Kafka is not installed here",
+            remedy="run `make kafka` first (needs java 17 or newer and mvn), or use --broker embedded",
+            exit_code=WRONG_USAGE,
+        )
+    folder = invocation.data.absolute()
+    if is_supervised(folder):
+        mend(folder, timeout)
+        return
+    settings = invocation.settings()
+    if detach:
+        process = launch_detached(folder, land, stitch)
+        describe_run(folder, await_ready(folder, timeout, process))
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while (lock := take_lock(folder / LOCK_FILE)) is None:
+        # Somebody may merely be looking whether the folder is locked.
+        if time.monotonic() > deadline:
+            mend(folder, timeout)
+            return
+        time.sleep(0.05)
+    with lock:
+        if ended := end_leftovers(folder):
+            click.echo(f"an earlier supervisor died; ended what it left: {', '.join(ended)}")
+        supervise(folder, settings, land, stitch)

@@ -1,0 +1,60 @@
+"""An installation of tiny parts, so that the supervisor's own rules are tested in fractions of a second.
+
+`python -m tests.cli.small_parts DIR` supervises; each part is a real process that says it is ready, writes down how
+it was started and stopped, and lives until it is told to end.
+"""
+
+import sys
+from pathlib import Path
+
+from pipeline.cli.child import Part
+from pipeline.cli.files import take_lock
+from pipeline.cli.processes import started_at
+from pipeline.cli.runfile import LOCK_FILE, Run
+from pipeline.cli.supervisor import Supervisor
+
+SERVER = """
+import json, os, signal, sys, time, uuid
+name, diary = sys.argv[1:3]
+def note(what):
+    with open(diary, "a") as file:
+        file.write(f"{name} {what}\\n")
+def end(*_):
+    note("stopped")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+note("started " + os.environ.get("THROUGHLINE_KAFKA__LOG_ID", "-"))
+print(json.dumps({"ready": True, "log_id": uuid.uuid4().hex}))
+while True:
+    time.sleep(0.05)
+"""
+
+
+def tiny_part(folder: Path, name: str, needs: tuple[str, ...] = (), program: str = SERVER) -> Part:
+    argv = (sys.executable, "-c", program, name, str(folder / "diary"))
+    return Part(name, argv, folder / f"{name}.log", needs)
+
+
+def main(folder: Path) -> None:
+    import os
+
+    lock = take_lock(folder / LOCK_FILE)
+    assert lock is not None
+    parts = [
+        tiny_part(folder, "broker"),
+        tiny_part(folder, "warehouse"),
+        Part("migrate", (sys.executable, "-c", "pass"), folder / "migrate.log", ("warehouse",), is_task=True),
+        *(tiny_part(folder, name, ("broker", "migrate")) for name in ("land-1", "stitch-1", "collector")),
+    ]
+    run = Run("k", "c", "h", "w", [], [], supervisor_pid=os.getpid(), supervisor_started=started_at(os.getpid()) or 0)
+
+    def drain() -> str:
+        with (folder / "diary").open("a") as diary:
+            diary.write("drained\n")
+        return ""
+
+    Supervisor(folder, run, parts, drain, lambda text: print(text, flush=True)).keep_running(lambda: None)  # noqa: T201 (its log)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

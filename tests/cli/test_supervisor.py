@@ -1,0 +1,134 @@
+"""The supervisor's rules, on tiny real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.processes import is_same
+from pipeline.cli.runfile import PartRun, Run, is_supervised, live_run, read_run
+from pipeline.cli.stopping import end_leftovers, stop
+
+NAMES = ["broker", "warehouse", "land-1", "stitch-1", "collector"]
+
+
+def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.02)
+
+
+def part(run: Run | None, name: str) -> PartRun:
+    assert run is not None
+    return next(process for process in run.processes if process.name == name)
+
+
+def is_ready(folder: Path) -> bool:
+    run = live_run(folder)
+    return run is not None and run.state == "ready"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    supervisor = subprocess.Popen([sys.executable, "-m", "tests.cli.small_parts", str(tmp_path)])
+    try:
+        eventually(lambda: is_ready(tmp_path))
+        yield tmp_path
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def test_run_file_names_every_process_in_the_order_of_starting(folder: Path) -> None:
+    run = live_run(folder)
+    assert run is not None
+    assert [process.name for process in run.processes] == NAMES
+    assert all(is_same(process.pid, process.started) for process in run.processes)
+    assert (folder / "run.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_killed_part_is_started_again_and_the_others_stay(folder: Path) -> None:
+    before = live_run(folder)
+    os.kill(part(before, "land-1").pid, signal.SIGKILL)
+    eventually(lambda: part(read_run(folder), "land-1").pid != part(before, "land-1").pid and is_ready(folder))
+    after = live_run(folder)
+    assert (part(after, "land-1").restarts, part(after, "land-1").last_exit) == (1, "killed by SIGKILL")
+    for name in set(NAMES) - {"land-1"}:
+        assert part(after, name).pid == part(before, name).pid
+
+
+def test_a_new_broker_log_restarts_its_users_under_the_new_name_and_is_told(folder: Path) -> None:
+    before = live_run(folder)
+    assert before is not None
+    assert before.log_id
+    os.kill(part(before, "broker").pid, signal.SIGKILL)
+    eventually(lambda: is_ready(folder) and part(read_run(folder), "collector").pid != part(before, "collector").pid)
+    after = live_run(folder)
+    assert after is not None
+    assert after.log_id not in ("", before.log_id)
+    diary = (folder / "diary").read_text().splitlines()
+    for name in ("land-1", "stitch-1", "collector"):
+        assert diary.index(f"{name} stopped") < diary.index("broker started -", diary.index("broker started -") + 1)
+        assert f"{name} started {after.log_id}" in diary
+    assert part(after, "warehouse").pid == part(before, "warehouse").pid
+    assert "lost" in after.notices[0].text
+
+
+def test_parts_stop_in_the_order_in_which_work_flows(folder: Path) -> None:
+    run = live_run(folder)
+    assert stop(folder)
+    diary = [line for line in (folder / "diary").read_text().splitlines() if "started" not in line]
+    assert diary[:2] == ["collector stopped", "drained"]
+    assert set(diary[2:4]) == {"land-1 stopped", "stitch-1 stopped"}
+    assert diary[4:] == ["broker stopped", "warehouse stopped"]
+    assert not (folder / "run.json").exists()
+    assert run is not None
+    assert not any(is_same(process.pid, process.started) for process in run.processes)
+
+
+def test_kill_9_of_the_supervisor_leaves_no_process(folder: Path) -> None:
+    run = live_run(folder)
+    assert run is not None
+    os.kill(run.supervisor_pid, signal.SIGKILL)
+    eventually(lambda: not any(is_same(process.pid, process.started) for process in run.processes), within_s=3)
+    assert live_run(folder) is None
+    assert (folder / "run.json").exists(), "stale, and recognised as such"
+
+
+def test_a_stopped_supervisor_is_killed_by_down_after_its_patience(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = live_run(folder)
+    assert run is not None
+    monkeypatch.setattr("pipeline.cli.stopping.SUPERVISOR_PATIENCE_S", 0.3)
+    os.kill(run.supervisor_pid, signal.SIGSTOP)
+    assert stop(folder)
+    assert not is_supervised(folder)
+    assert not any(is_same(process.pid, process.started) for process in run.processes)
+
+
+def test_leftovers_are_ended_by_pid_and_start_time_only(tmp_path: Path) -> None:
+    left, innocent = (subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) for _ in range(2))
+    try:
+        born = time.time()
+        Run(
+            "k",
+            "c",
+            "h",
+            "w",
+            [],
+            [PartRun("land-1", left.pid, "l", started=born), PartRun("stitch-1", innocent.pid, "l", started=born - 99)],
+        ).write(tmp_path)
+        assert end_leftovers(tmp_path) == ["land-1"]
+        assert left.wait(5) == -signal.SIGTERM
+        assert innocent.poll() is None
+        assert not (tmp_path / "run.json").exists()
+    finally:
+        left.kill()
+        innocent.kill()
