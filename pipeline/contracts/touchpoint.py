@@ -1,0 +1,218 @@
+"""
+One touchpoint between its forms: JSON, the event in memory, and the record on the wire.
+
+The event in memory is a plain dict with every field of the envelope; records within (refs, context, amount, body) are
+None or hold just their non-null fields, lists are there even when empty, times are epoch milliseconds. This is the path
+for one touchpoint at a time: producers, the collector, and the records that a columnar decoder sets aside.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import fastavro
+
+from pipeline.contracts import meaning
+from pipeline.contracts.reading import RecordReader
+from pipeline.contracts.reasons import Problem, Reason
+from pipeline.contracts.schemas import AvroField, body_fields, envelope_fields, schema_by_fingerprint, writer_schema
+from pipeline.contracts.times import format_rfc3339
+from pipeline.contracts.topics import topic_of_family
+from pipeline.contracts.types import TouchpointType, touchpoint_types
+from pipeline.contracts.wire import Framed, encode_single_object, split
+
+LARGEST_VALUE_BYTES = 2 * 1_048_576
+"""Twice the largest record that producers send: a list in it cannot become more than about 120 MB of objects."""
+
+_UTM = ("source", "medium", "campaign", "term", "content")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTouchpoint:
+    """A touchpoint ready for Kafka."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+def parse_touchpoint(value: object) -> dict[str, Any] | list[Problem]:
+    """
+    Read a touchpoint from decoded JSON.
+
+    Returns:
+        The event with its defaults filled in, or everything that is wrong with it.
+    """
+    problems: list[Problem] = []
+    if not isinstance(value, dict):
+        return [Problem(Reason.WRONG_TYPE, "", "a touchpoint is a JSON object")]
+    envelope = dict(value)
+    raw_body = envelope.pop("body", None)
+    if type(envelope.get("context")) is dict and "utm" in envelope["context"]:
+        envelope["context"] = _flat_utm(envelope["context"], problems)
+    read = _envelope_reader()(envelope, "", problems) or {}
+    body: dict[str, Any] | None = None
+    row = touchpoint_types().get(read["type"]) if read.get("type") else None
+    if row is not None:
+        body = _body_reader(row.name)({} if raw_body is None else raw_body, "/body", problems)
+        read["body"] = body
+        problems += meaning.check_statement(row, read)
+    elif read.get("type"):
+        problems.append(Problem(Reason.UNKNOWN_TYPE, "/type", "no such type; what has none yet is custom.tracked"))
+    problems += meaning.check_envelope(read)
+    if not any(problem.pointer.startswith(("/identities", "/refs")) for problem in problems):
+        problems += meaning.check_identifiers(read)
+    if problems or row is None:
+        return problems
+    event = {name: read.get(name) for name in envelope_fields()}
+    event["body"] = body or None
+    event["context"] = event["context"] or None
+    event["revision"] = event["revision"] or 0
+    event["channel"] = event["channel"] or row.channel
+    event["direction"] = event["direction"] or row.direction
+    return event
+
+
+def to_json(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event as a JSON object that reads back as the same event; times are RFC 3339."""
+    shown = _shown_fields(event, envelope_fields())
+    if not event["revision"]:
+        shown.pop("revision", None)
+    if event["body"]:
+        shown["body"] = _shown_fields(event["body"], body_fields(touchpoint_types()[event["type"]].family))
+    return shown
+
+
+def encode_touchpoint(event: Mapping[str, Any]) -> EncodedTouchpoint:
+    """Return the record of an event: its topic, the key `KIND:VALUE` of its strongest identifier, and its value."""
+    row = touchpoint_types()[event["type"]]
+    schema = writer_schema(row.family)
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, schema.parsed, event)
+    kind, value = meaning.identifiers_of(event)[0]
+    return EncodedTouchpoint(
+        topic=topic_of_family(row.family),
+        key=f"{kind}:{value}".encode(),
+        value=encode_single_object(schema.fingerprint, buffer.getvalue()),
+    )
+
+
+def decode_touchpoint(value: bytes | None, largest_bytes: int = LARGEST_VALUE_BYTES) -> dict[str, Any] | Problem:
+    """
+    Read a touchpoint from a record's value, whatever its bytes are.
+
+    Returns:
+        The event, or the first thing that is wrong with it.
+    """
+    if value is not None and len(value) > largest_bytes:
+        return Problem(Reason.TOO_LARGE, "", f"{len(value)} bytes; at most {largest_bytes} are read")
+    framed = split(value)
+    if isinstance(framed, Problem):
+        return framed
+    schema = schema_by_fingerprint(framed.fingerprint)
+    if schema is None:
+        detail = f"no touchpoint schema has the fingerprint {framed.fingerprint.hex()}"
+        return Problem(Reason.UNKNOWN_SCHEMA, "", detail)
+    decoded = _decode_payload(framed, schema.parsed)
+    if isinstance(decoded, Problem):
+        return decoded
+    row = touchpoint_types().get(decoded["type"])
+    if row is None:
+        return Problem(Reason.UNKNOWN_TYPE, "/type", "no such type; what has none yet is custom.tracked")
+    if row.family != schema.name:
+        detail = f"{row.name} belongs to {topic_of_family(row.family)}, not to the schema {schema.name}"
+        return Problem(Reason.WRONG_TOPIC, "/type", detail)
+    return _first_problem(row, decoded) or _with_defaults(row, decoded)
+
+
+def _decode_payload(framed: Framed, parsed: Any) -> dict[str, Any] | Problem:  # noqa: ANN401 - fastavro's own form
+    buffer = io.BytesIO(framed.payload)
+    try:
+        record = fastavro.schemaless_reader(buffer, parsed, None)
+    except (EOFError, ValueError, IndexError, OverflowError, MemoryError) as error:
+        return Problem(Reason.UNDECODABLE, "", f"not what its schema says: {type(error).__name__}")
+    if buffer.tell() != len(framed.payload):
+        return Problem(Reason.UNDECODABLE, "", f"{len(framed.payload) - buffer.tell()} bytes left over")
+    return _without_nulls(record)
+
+
+def _without_nulls(record: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the schema holds
+    """Drop nulls within the records of the envelope and of the body; the envelope keeps its own."""
+    return {name: _sparse(value) for name, value in record.items()}
+
+
+def _sparse(value: Any) -> Any:  # noqa: ANN401 - whatever the schema holds
+    if isinstance(value, dict):
+        return {name: _sparse(item) for name, item in value.items() if item is not None} or None
+    if isinstance(value, list):
+        return [_sparse(item) or {} if isinstance(item, dict) else item for item in value]
+    return value
+
+
+def _first_problem(row: TouchpointType, event: Mapping[str, Any]) -> Problem | None:
+    for problems in (
+        meaning.check_envelope(event),
+        meaning.check_times(row, event),
+        meaning.check_body(row, event["body"] or {}),
+        meaning.check_statement(row, event),
+        meaning.check_identifiers(event),
+    ):
+        for problem in problems:
+            return problem
+    return None
+
+
+def _with_defaults(row: TouchpointType, event: dict[str, Any]) -> dict[str, Any]:
+    event["channel"] = event["channel"] or row.channel
+    event["direction"] = event["direction"] or row.direction
+    return event
+
+
+def _shown_fields(record: Mapping[str, Any], fields: Mapping[str, AvroField]) -> dict[str, Any]:
+    return {
+        name: _shown(record[name], field)
+        for name, field in fields.items()
+        if record.get(name) is not None and record[name] != [] and not _is_unset_flag(record[name], field)
+    }
+
+
+def _shown(value: Any, field: AvroField) -> Any:  # noqa: ANN401 - whatever the schema holds
+    match field.kind:
+        case "timestamp":
+            return format_rfc3339(value)
+        case "record":
+            return _shown_fields(value, {part.name: part for part in field.fields})
+        case "array<record>":
+            parts = {part.name: part for part in field.fields}
+            return [_shown_fields(item, parts) for item in value]
+    return value
+
+
+def _is_unset_flag(value: object, field: AvroField) -> bool:
+    return value is False and field.has_default and not field.nullable
+
+
+def _flat_utm(context: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """Read `context.utm {source, …}`, as many senders nest it, as `context.utm_source`, …; the flat field wins."""
+    flat = {name: value for name, value in context.items() if name != "utm"}
+    nested = _utm_reader()(context["utm"] or {}, "/context/utm", problems) or {}
+    return {**{f"utm_{name}": value for name, value in nested.items()}, **flat}
+
+
+@cache
+def _utm_reader() -> RecordReader:
+    return RecordReader(AvroField(name, "string", "", nullable=True, has_default=True) for name in _UTM)
+
+
+@cache
+def _envelope_reader() -> RecordReader:
+    return RecordReader(envelope_fields().values())
+
+
+@cache
+def _body_reader(type_name: str) -> RecordReader:
+    row = touchpoint_types()[type_name]
+    fields = body_fields(row.family)
+    return RecordReader((fields[name] for name in row.body), row.required, foreign=fields)
