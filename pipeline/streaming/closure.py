@@ -1,0 +1,153 @@
+"""
+From dirty identifiers to whole blocks: everything that live links and aliases connect to them.
+
+A link is live when *both* its ends offer it: an identifier over a cap offers none of its links, or none towards one
+kind (`pipeline.identity.links`). Shared identifiers are therefore never crossed; one that is merely met stays out of
+the block, because rewriting its row would hide from the sweep that its neighbours still wait. Nothing is written here.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.config import IdentitySettings
+from pipeline.identity.links import judge
+from pipeline.identity.statements import Statements, statements_that_hold
+from pipeline.streaming.stitch_port import StitchStore
+
+_MS = pl.Datetime("ms", "UTC")
+_KNOWN: dict[str, pl.DataType] = {
+    "ident_key": pl.Binary(),
+    "kind": pl.Int8(),
+    "first_seen": _MS,
+    "shared": pl.Boolean(),
+}
+_OFFERS: dict[str, pl.DataType] = {
+    "a": pl.Binary(),
+    "a_kind": pl.Int8(),
+    "b": pl.Binary(),
+    "b_kind": pl.Int8(),
+    "first_seen": _MS,
+    "alias": pl.Boolean(),
+}
+
+
+@dataclass(frozen=True)
+class Closure:
+    """
+    Whole blocks around dirty identifiers.
+
+    Attributes:
+        identifiers: ident_key, kind, first_seen (null where it has no link), shared; one row an identifier.
+        links: Live links inside the blocks, once each, the stronger end first: a, a_kind, b, b_kind, first_seen.
+        statements: The aliases and unlinks that hold among the identifiers.
+    """
+
+    identifiers: pl.DataFrame
+    links: pl.DataFrame
+    statements: Statements
+
+
+def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySettings) -> Closure:
+    """
+    Find the whole blocks of dirty identifiers.
+
+    Breadth first; each round is one read of the identifiers met for the first time.
+
+    Args:
+        dirty: 16-byte keys; may repeat.
+        store: Read only.
+        settings: The caps.
+
+    Returns:
+        The blocks. Dirty identifiers that nothing is known of are left out.
+    """
+    explored = _Explored(store, settings)
+    front = explored.explore_dirty(dirty.rename("ident_key").unique().to_frame())
+    reached = front
+    while not front.is_empty():
+        offers = explored.offers.join(front, left_on="a", right_on="ident_key", how="semi")
+        explored.explore(offers.select(ident_key="b"))
+        live = offers.join(explored.offers, left_on=["a", "b"], right_on=["b", "a"], how="semi")
+        front = live.select(ident_key="b").unique().join(reached, on="ident_key", how="anti")
+        reached = pl.concat([reached, front])
+    identifiers = explored.known.join(reached, on="ident_key", how="semi")
+    statements = store.statements(identifiers["ident_key"])
+    return Closure(identifiers, _links_among(explored.offers, reached), statements_that_hold(statements))
+
+
+class _Explored:
+    """What is known of the identifiers met so far: whether they are shared, and which links they offer."""
+
+    def __init__(self, store: StitchStore, settings: IdentitySettings) -> None:
+        self._store = store
+        self._settings = settings
+        self.known = pl.DataFrame(schema=_KNOWN)
+        self.offers = pl.DataFrame(schema=_OFFERS)
+
+    def explore_dirty(self, dirty: pl.DataFrame) -> pl.DataFrame:
+        """Explore dirty identifiers and the neighbours that have to learn that one of them crossed a cap."""
+        everything = dirty
+        while not dirty.is_empty():
+            hubs = self.explore(dirty)
+            if hubs.is_empty():
+                break
+            waiting = self._store.overlooked_neighbours(hubs).to_frame("ident_key")
+            dirty = waiting.join(everything, on="ident_key", how="anti")
+            everything = pl.concat([everything, dirty])
+        return everything
+
+    def explore(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """Read and judge identifiers not met before; return the caps they crossed."""
+        fresh = keys.unique().join(self.known, on="ident_key", how="anti")
+        if fresh.is_empty():
+            return pl.DataFrame(schema={"ident_key": pl.Binary})
+        hoods = self._store.neighbourhoods(fresh["ident_key"])
+        judgement = judge(hoods.select("ident_key", "kind", "neighbour_kind", "neighbours"), self._settings)
+        statements = self._store.statements(fresh["ident_key"])
+        offered = (
+            hoods.join(judgement.shared, on="ident_key", how="anti")
+            .join(judgement.dead, on=["ident_key", "neighbour_kind"], how="anti")
+            .explode("links")
+            .unnest("links")
+            .select(a="ident_key", a_kind="kind", b="neighbour", b_kind="neighbour_kind", first_seen="seen")
+            .with_columns(alias=pl.lit(value=False))
+        )
+        self.offers = pl.concat([self.offers, offered, _aliases(statements)], how="vertical_relaxed")
+        self.known = pl.concat([self.known, self._describe(fresh, hoods, statements, judgement.shared)])
+        return judgement.crossed
+
+    def _describe(
+        self, fresh: pl.DataFrame, hoods: pl.DataFrame, statements: pl.DataFrame, shared: pl.DataFrame
+    ) -> pl.DataFrame:
+        seen = [
+            hoods.select("ident_key", "kind", "first_seen"),
+            _aliases(statements).select(ident_key="a", kind="a_kind", first_seen="first_seen"),
+            statements.select(ident_key="a", kind="a_kind", first_seen=pl.lit(None, _MS)),
+        ]
+        linked = pl.concat(seen).group_by("ident_key").agg(pl.col("kind").first(), pl.col("first_seen").min())
+        lone = fresh.join(linked, on="ident_key", how="anti")
+        if not lone.is_empty():
+            kinds = self._store.kinds(lone["ident_key"])
+            linked = pl.concat([linked, kinds.with_columns(first_seen=pl.lit(None, _MS))])
+        is_shared = pl.col("ident_key").is_in(shared["ident_key"].implode())
+        return linked.with_columns(shared=is_shared).select(*_KNOWN)
+
+
+def _aliases(statements: pl.DataFrame) -> pl.DataFrame:
+    """Every alias ever stated, also withdrawn ones: a block may be larger than what holds, never smaller."""
+    return (
+        statements.filter((pl.col("statement") == 1) & (pl.col("withdraws") == ""))
+        .select("a", "a_kind", "b", "b_kind", first_seen="occurred_at")
+        .with_columns(alias=pl.lit(value=True))
+    )
+
+
+def _links_among(offers: pl.DataFrame, reached: pl.DataFrame) -> pl.DataFrame:
+    """Keep the links that both ends offer, once each, the stronger end first."""
+    links = offers.filter(~pl.col("alias")).join(reached, left_on="a", right_on="ident_key", how="semi")
+    mutual = links.join(links, left_on=["a", "b"], right_on=["b", "a"], how="semi")
+    stronger = (pl.col("a_kind") < pl.col("b_kind")) | (
+        (pl.col("a_kind") == pl.col("b_kind")) & (pl.col("a") < pl.col("b"))
+    )
+    return mutual.filter(stronger).drop("alias")

@@ -1,0 +1,43 @@
+"""
+The warehouse as STITCH sees it: what a simulation has to provide to stand in for ClickHouse.
+
+One worker calls, one call at a time; any call may block and may raise `WarehouseUnavailable` (the caller does the
+whole batch again) or `WarehouseRefused` (a person has to look). All calls may be repeated. A read sees every INSERT
+that was acknowledged before it began: the protocol's proof rests on that.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+
+class StitchStore(Protocol):
+    """Reads and writes of STITCH; `pipeline.warehouse.results.StitchStore` says what the frames hold."""
+
+    def register_version(self, worker: str) -> datetime:
+        """Register and return a version greater than all registered ones; first thing of every batch."""
+
+    def neighbourhoods(self, keys: pl.Series) -> pl.DataFrame:
+        """Return the links of identifiers, one row per identifier and kind of neighbour."""
+
+    def kinds(self, keys: pl.Series) -> pl.DataFrame:
+        """Return the kind of identifiers that have touchpoints of their own."""
+
+    def statements(self, keys: pl.Series) -> pl.DataFrame:
+        """Return all statements about identifiers, withdrawals included."""
+
+    def overlooked_neighbours(self, hubs: pl.DataFrame) -> pl.Series:
+        """Return the neighbours that may not know yet that these hubs crossed a cap."""
+
+    def facts(self, keys: pl.Series) -> pl.DataFrame:
+        """Return the touchpoints of identifiers; copies and several contents of one event_uid may occur."""
+
+    def journeys(self, keys: pl.Series) -> pl.DataFrame:
+        """Return the journeys that customers anchored at these identifiers have now."""
+
+    def insert_stitched(self, frame: pl.DataFrame) -> None:
+        """Write rows of `stitched` in one INSERT."""
+
+    def stale_identifiers(self, limit: int, since: datetime | None = None) -> pl.Series:
+        """Return identifiers whose facts may be newer than their row."""

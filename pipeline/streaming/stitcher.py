@@ -1,0 +1,130 @@
+"""
+STITCH: from dirty identifiers to the current rows of everybody they concern, in the order that makes it converge.
+
+The version is registered before anything is read, whole blocks are read, one row per identifier is written, then the
+changes are published; the caller commits last. Repeating a batch, or doing it twice at once, changes nothing but the
+version. Nothing is caught here: trouble of the pipeline goes to the caller, which tries the same batch again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+
+import polars as pl
+
+from pipeline.config import IdentitySettings, PainPointSettings, StitchingSettings
+from pipeline.identity.cluster import cluster
+from pipeline.stitching.stitch import StitchRules, stitch
+from pipeline.streaming.changes import journey_changes
+from pipeline.streaming.closure import close_blocks
+from pipeline.streaming.ports import Publisher
+from pipeline.streaming.stitch_port import StitchStore
+
+# Facts of this many identifiers are read and computed together: it bounds memory, and more is not faster.
+_GROUP_IDENTIFIERS = 20_000
+
+
+@dataclass(frozen=True)
+class StitchRulesOf:
+    """
+    All rules that results depend on.
+
+    Attributes:
+        identity: Caps.
+        stitching: Gaps and the version of the rules.
+        pain_points: Thresholds.
+    """
+
+    identity: IdentitySettings
+    stitching: StitchingSettings
+    pain_points: PainPointSettings
+
+
+@dataclass(frozen=True)
+class StitchOutcome:
+    """
+    What one batch did.
+
+    Attributes:
+        version: The registered version of its snapshot.
+        identifiers: Rows written.
+        facts: Touchpoints read.
+        published: Journeys published, tombstones included.
+        seconds: Time by part: closure, read, compute, write, publish.
+    """
+
+    version: datetime
+    identifiers: int
+    facts: int
+    published: int
+    seconds: dict[str, float]
+
+
+def stitch_batch(
+    dirty: pl.Series, store: StitchStore, publisher: Publisher, rules: StitchRulesOf, worker: str
+) -> StitchOutcome:
+    """
+    Make the rows of all blocks around dirty identifiers anew.
+
+    Args:
+        dirty: 16-byte keys; may repeat.
+        store: Where to read and write.
+        publisher: Takes the journeys that changed.
+        rules: Everything the results depend on.
+        worker: Name of this worker, for the register of versions.
+
+    Returns:
+        Counts and times.
+
+    Raises:
+        WarehouseUnavailable: Nothing of this batch may be committed; do it again.
+        WarehouseRefused: As above, but a person has to look.
+    """
+    clock = _Stopwatch()
+    version = store.register_version(worker)
+    blocks = close_blocks(dirty, store, rules.identity)
+    identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
+    clock.lap("closure")
+    facts_read = published = 0
+    for group in _groups(identities):
+        before = store.journeys(group["ident_key"])
+        facts = store.facts(group["ident_key"])
+        clock.lap("read")
+        rows = stitch(facts, group, StitchRules.of(rules.stitching, rules.pain_points)).with_columns(
+            version=pl.lit(version, pl.Datetime("us", "UTC")),
+            rules_version=pl.lit(rules.stitching.rules_version, pl.UInt32),
+        )
+        clock.lap("compute")
+        store.insert_stitched(rows)
+        clock.lap("write")
+        changes = journey_changes(before, rows)
+        publisher.publish(changes)
+        clock.lap("publish")
+        facts_read += facts.height
+        published += changes.height
+    return StitchOutcome(version, identities.height, facts_read, published, clock.seconds)
+
+
+def _groups(identities: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Split identities into groups of whole customers, each as large as the bound allows."""
+    if identities.is_empty():
+        return
+    sizes = identities.group_by("customer_uid").len().sort("customer_uid")
+    numbered = sizes.with_columns(group=(pl.col("len").cum_sum() - pl.col("len")) // _GROUP_IDENTIFIERS)
+    grouped = identities.join(numbered.select("customer_uid", "group"), on="customer_uid")
+    for _, group in grouped.group_by("group", maintain_order=True):
+        yield group.drop("group")
+
+
+class _Stopwatch:
+    """Adds up the seconds spent in each part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = perf_counter()
+
+    def lap(self, part: str) -> None:
+        now = perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
+        self._since = now

@@ -1,0 +1,242 @@
+"""
+What STITCH reads and writes: versions, neighbourhoods of identifiers, their facts, the rows of `stitched`.
+
+Every read takes its keys as an external table, so batches of tens of thousands of identifiers are one round trip.
+Reads see what was inserted before they start (one server, or quorum reads): the protocol rests on that.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, TIME, conform_facts
+from pipeline.warehouse.errors import translated
+from pipeline.warehouse.external import external_keys, external_table, key_array
+from pipeline.warehouse.inserts import insert_frame
+from pipeline.warehouse.tables import STITCHED
+
+_EXTRACTS: Mapping[pl.DataType, str] = {
+    TIME: "Nullable(Int64)",
+    pl.Float64(): "Nullable(Float64)",
+    pl.Boolean(): "Nullable(Bool)",
+    pl.String(): "Nullable(String)",
+}
+
+_NEIGHBOURHOODS = """
+SELECT ident_key, any(kind) AS kind, neighbour_kind, toUInt32(count()) AS neighbours, min(seen) AS first_seen,
+       groupArray(tuple(neighbour, seen)) AS links
+FROM (
+    SELECT ident_key, any(kind) AS kind, neighbour_kind, neighbour, min(first_seen) AS seen
+    FROM identity_links WHERE ident_key IN (SELECT ident_key FROM keys)
+    GROUP BY ident_key, neighbour_kind, neighbour
+)
+GROUP BY ident_key, neighbour_kind
+"""
+
+_KINDS = """
+SELECT ident_key, any(kind) AS kind FROM touchpoints
+WHERE ident_key IN (SELECT ident_key FROM keys) GROUP BY ident_key
+"""
+
+_STATEMENTS = """
+SELECT a, a_kind, b, b_kind, toInt8(statement) AS statement, withdraws, source, event_id, occurred_at, event_uid
+FROM identity_statements FINAL WHERE a IN (SELECT ident_key FROM keys)
+"""
+
+# A version later than `completed_at` of the batch that landed a link was read after that link was there. Where the
+# batch never completed, no INSERT outlives the margin.
+_OVERLOOKED = """
+WITH
+    links AS (
+        SELECT ident_key, neighbour_kind, neighbour, min(first_landed_at) AS linked_at
+        FROM identity_links WHERE ident_key IN (SELECT ident_key FROM hubs)
+        GROUP BY ident_key, neighbour_kind, neighbour
+    ),
+    crossings AS (
+        SELECT l.ident_key AS ident_key, l.neighbour_kind AS neighbour_kind,
+               any(h.all_kinds) AS all_kinds, arraySort(groupArray(l.linked_at))[any(h.cap) + 1] AS linked_at
+        FROM links AS l JOIN hubs AS h ON h.ident_key = l.ident_key AND h.neighbour_kind = toInt8(l.neighbour_kind)
+        GROUP BY l.ident_key, l.neighbour_kind
+    ),
+    known AS (
+        SELECT c.ident_key AS ident_key, c.neighbour_kind AS neighbour_kind, c.all_kinds AS all_kinds,
+               if(d.landed_at = c.linked_at, d.completed_at,
+                  c.linked_at + toIntervalMicrosecond({margin:UInt64})) AS at
+        FROM crossings AS c
+        LEFT JOIN (SELECT landed_at, max(completed_at) AS completed_at FROM landed GROUP BY landed_at) AS d
+            ON d.landed_at = c.linked_at
+    ),
+    waiting AS (
+        SELECT l.neighbour AS ident_key, max(k.at) AS at
+        FROM links AS l JOIN known AS k ON k.ident_key = l.ident_key
+        WHERE k.all_kinds OR k.neighbour_kind = l.neighbour_kind
+        GROUP BY l.neighbour
+    )
+SELECT w.ident_key AS ident_key
+FROM waiting AS w
+LEFT JOIN (
+    SELECT ident_key, max(version) AS version FROM stitched
+    WHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM waiting)
+    GROUP BY ident_key
+) AS s ON s.ident_key = w.ident_key
+WHERE s.version <= w.at
+"""
+
+_STALE = """
+SELECT f.ident_key AS ident_key
+FROM (
+    SELECT e.ident_key AS ident_key,
+           max(if(d.landed_at = e.landed_at, d.completed_at,
+                  e.landed_at + toIntervalMicrosecond({margin:UInt64}))) AS at
+    FROM (
+        SELECT ident_key, landed_at FROM touchpoints WHERE landed_at > {since:DateTime64(6, 'UTC')}
+        UNION ALL
+        SELECT ident_key, landed_at FROM identity_links WHERE landed_at > {since:DateTime64(6, 'UTC')}
+        UNION ALL
+        SELECT a AS ident_key, landed_at FROM identity_statements WHERE landed_at > {since:DateTime64(6, 'UTC')}
+    ) AS e
+    LEFT JOIN (SELECT landed_at, max(completed_at) AS completed_at FROM landed GROUP BY landed_at) AS d
+        ON d.landed_at = e.landed_at
+    GROUP BY e.ident_key
+) AS f
+LEFT JOIN (
+    SELECT ident_key, max(version) AS version FROM stitched WHERE rules_version = {rules:UInt32} GROUP BY ident_key
+) AS s ON s.ident_key = f.ident_key
+WHERE s.version <= f.at
+LIMIT {limit:UInt64}
+"""
+
+_JOURNEYS = """
+SELECT customer_uid, journey_id, journey_started_at AS started_at, journey_ended_at AS ended_at,
+       journey_touchpoints AS touchpoints, journey_visits AS visits, journey_orders AS orders,
+       arrayMap(i -> toUInt32(countEqual(pain_journey, i)), arrayEnumerate(journey_id)) AS pain_points
+FROM stitched FINAL
+WHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM keys) AND is_anchor
+"""
+
+
+class StitchStore:
+    """
+    The warehouse as STITCH sees it.
+
+    Not safe for concurrent use; every worker has its own. Every method may raise `WarehouseUnavailable` (try again
+    later; all of them may be repeated) or `WarehouseRefused`.
+    """
+
+    def __init__(self, client: Client, rules_version: int, sweep_margin: timedelta) -> None:
+        self._client = client
+        self._rules_version = rules_version
+        self._margin_us = sweep_margin // timedelta(microseconds=1)
+
+    def register_version(self, worker: str) -> datetime:
+        """
+        Register a version greater than every registered one, and not before the server's clock.
+
+        Called once a batch, before anything is read: so a snapshot that is read later never has a lesser version,
+        whatever clocks do.
+        """
+        with translated():
+            rows = self._client.query(
+                "SELECT greatest(now64(6, 'UTC'), addMicroseconds(max(version), 1)) FROM stitch_versions"
+            ).result_rows
+            version: datetime = rows[0][0].replace(tzinfo=UTC)
+            self._client.insert("stitch_versions", [[version, worker]], column_names=["version", "worker"])
+        return version
+
+    def neighbourhoods(self, keys: pl.Series) -> pl.DataFrame:
+        """
+        Read the links of identifiers, grouped by the kind of the other end.
+
+        Returns:
+            ident_key, kind, neighbour_kind, neighbours (distinct), first_seen, links (list of {neighbour, seen}).
+        """
+        return self._read(_NEIGHBOURHOODS, keys)
+
+    def kinds(self, keys: pl.Series) -> pl.DataFrame:
+        """Read the kind of identifiers that are subjects of touchpoints: ident_key, kind."""
+        return self._read(_KINDS, keys)
+
+    def statements(self, keys: pl.Series) -> pl.DataFrame:
+        """Read the statements about identifiers: a, a_kind, b, b_kind, statement (1 alias, 2 unlink), withdraws."""
+        return self._read(_STATEMENTS, keys)
+
+    def facts(self, keys: pl.Series) -> pl.DataFrame:
+        """Read the touchpoints whose subject is among the keys, as `FACTS_SCHEMA`; contents may repeat."""
+        return conform_facts(self._read(_facts_query(), keys))
+
+    def journeys(self, keys: pl.Series) -> pl.DataFrame:
+        """Read the journeys that the customers anchored at these identifiers have now, one row a journey."""
+        rows = self._read(_JOURNEYS, keys)
+        return rows.explode([name for name in rows.columns if name != "customer_uid"])
+
+    def insert_stitched(self, frame: pl.DataFrame) -> None:
+        """Write rows of `stitched`, in one INSERT."""
+        insert_frame(self._client, STITCHED, frame)
+
+    def overlooked_neighbours(self, hubs: pl.DataFrame) -> pl.Series:
+        """
+        Return the neighbours of hubs whose rows may not know yet that the hub crossed a cap.
+
+        Args:
+            hubs: ident_key, neighbour_kind, cap (that was crossed towards this kind), all_kinds (whether the crossing
+                kills the links towards every kind).
+        """
+        table = pa.table(
+            {
+                "ident_key": key_array(hubs["ident_key"]),
+                "neighbour_kind": hubs["neighbour_kind"].cast(pl.Int8).to_arrow(),
+                "cap": hubs["cap"].cast(pl.UInt32).to_arrow(),
+                "all_kinds": hubs["all_kinds"].cast(pl.UInt8).to_arrow(),
+            }
+        )
+        structure = "ident_key UUID, neighbour_kind Int8, cap UInt32, all_kinds UInt8"
+        parameters = {"rules": self._rules_version, "margin": self._margin_us}
+        with translated():
+            found = self._client.query_arrow(
+                _OVERLOOKED, parameters=parameters, external_data=external_table(table, "hubs", structure)
+            )
+        return _frame(found)["ident_key"]
+
+    def stale_identifiers(self, limit: int, since: datetime | None = None) -> pl.Series:
+        """
+        Find identifiers whose facts may be newer than their row: the sweep.
+
+        Args:
+            limit: Most identifiers to return.
+            since: Look only at facts landed later than this; everything when None.
+        """
+        parameters: dict[str, Any] = {
+            "rules": self._rules_version,
+            "margin": self._margin_us,
+            "since": since or datetime.fromtimestamp(0, UTC),
+            "limit": limit,
+        }
+        with translated():
+            return _frame(self._client.query_arrow(_STALE, parameters=parameters))["ident_key"]
+
+    def _read(self, query: str, keys: pl.Series) -> pl.DataFrame:
+        parameters = {"rules": self._rules_version} if "{rules:" in query else {}
+        with translated():
+            return _frame(self._client.query_arrow(query, parameters=parameters, external_data=external_keys(keys)))
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _facts_query() -> str:
+    """Render the read of facts: the columns that stitching needs, evidence fields extracted from the body."""
+    evidence = {name for name, _ in EVIDENCE_FIELDS}
+    columns = [name for name in FACTS_SCHEMA if name not in evidence and name != "content_version"]
+    extracts = [f"JSONExtract(body, '{name}', '{_EXTRACTS[dtype]}') AS {name}" for name, dtype in EVIDENCE_FIELDS]
+    version = "reverse(reinterpretAsFixedString(content_version)) AS content_version"
+    return (
+        f"SELECT {', '.join([*columns, version, *extracts])} "
+        "FROM touchpoints WHERE ident_key IN (SELECT ident_key FROM keys)"
+    )
