@@ -27,6 +27,7 @@ __all__ = [
     "body_fields",
     "envelope_fields",
     "family_schema",
+    "fields_of",
     "internal_schema",
     "schema_by_fingerprint",
     "schemas_folder",
@@ -128,17 +129,23 @@ def schema_by_fingerprint(fingerprint: bytes) -> WriterSchema | None:
     return _by_fingerprint().get(fingerprint)
 
 
+def fields_of(schema: WriterSchema) -> tuple[AvroField, ...]:
+    """Return the fields of a schema, in order."""
+    return tuple(_field(field) for field in schema.schema["fields"])
+
+
 @cache
 def envelope_fields() -> Mapping[str, AvroField]:
     """Return the fields that every touchpoint has, in order; all families agree on them."""
-    fields = (_field(field) for field in family_schema(FAMILIES[0])["fields"] if field["name"] != "body")
-    return MappingProxyType({field.name: field for field in fields})
+    return MappingProxyType(
+        {field.name: field for field in fields_of(writer_schema(FAMILIES[0])) if field.name != "body"}
+    )
 
 
 @cache
 def body_fields(family: str) -> Mapping[str, AvroField]:
     """Return the fields of a family's body, in order: the union of those of its types."""
-    body = _field(next(field for field in family_schema(family)["fields"] if field["name"] == "body"))
+    (body,) = (field for field in fields_of(writer_schema(family)) if field.name == "body")
     return MappingProxyType({field.name: field for field in body.fields})
 
 

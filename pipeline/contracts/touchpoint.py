@@ -15,9 +15,17 @@ from typing import Any
 import fastavro
 
 from pipeline.contracts import meaning
+from pipeline.contracts.encoding import Write, record_writer
 from pipeline.contracts.reading import RecordReader
 from pipeline.contracts.reasons import Problem, Reason
-from pipeline.contracts.schemas import AvroField, body_fields, envelope_fields, schema_by_fingerprint, writer_schema
+from pipeline.contracts.schemas import (
+    AvroField,
+    body_fields,
+    envelope_fields,
+    fields_of,
+    schema_by_fingerprint,
+    writer_schema,
+)
 from pipeline.contracts.times import format_rfc3339
 from pipeline.contracts.topics import topic_of_family
 from pipeline.contracts.types import TouchpointType, touchpoint_types
@@ -88,14 +96,13 @@ def to_json(event: Mapping[str, Any]) -> dict[str, Any]:
 def encode_touchpoint(event: Mapping[str, Any]) -> EncodedTouchpoint:
     """Return the record of an event: its topic, the key `KIND:VALUE` of its strongest identifier, and its value."""
     row = touchpoint_types()[event["type"]]
-    schema = writer_schema(row.family)
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, schema.parsed, event)
+    payload = bytearray()
+    _writer(row.family)(payload, event)
     kind, value = meaning.identifiers_of(event)[0]
     return EncodedTouchpoint(
         topic=topic_of_family(row.family),
         key=f"{kind}:{value}".encode(),
-        value=encode_single_object(schema.fingerprint, buffer.getvalue()),
+        value=encode_single_object(writer_schema(row.family).fingerprint, bytes(payload)),
     )
 
 
@@ -199,6 +206,11 @@ def _flat_utm(context: dict[str, Any], problems: list[Problem]) -> dict[str, Any
     flat = {name: value for name, value in context.items() if name != "utm"}
     nested = _utm_reader()(context["utm"] or {}, "/context/utm", problems) or {}
     return {**{f"utm_{name}": value for name, value in nested.items()}, **flat}
+
+
+@cache
+def _writer(family: str) -> Write:
+    return record_writer(fields_of(writer_schema(family)))
 
 
 @cache

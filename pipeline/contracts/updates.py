@@ -7,11 +7,13 @@ writes these topics, so a bad one is a fault of the pipeline, not of the data.
 
 import io
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import fastavro
 
-from pipeline.contracts.schemas import WriterSchema, internal_schema
+from pipeline.contracts.encoding import Write, record_writer
+from pipeline.contracts.schemas import WriterSchema, fields_of, internal_schema
 from pipeline.contracts.wire import Framed, encode_single_object, split
 
 KEY_BYTES = 16
@@ -22,7 +24,7 @@ def encode_dirty(keys: bytes) -> bytes:
     """Return a record of `stitch.dirty` that announces these identifiers (16 bytes each, concatenated)."""
     if len(keys) % KEY_BYTES:
         raise ValueError(f"{len(keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
-    return _encode(internal_schema("stitch_dirty"), {"keys": keys})
+    return _encode("stitch_dirty", {"keys": keys})
 
 
 def decode_dirty(value: bytes) -> bytes:
@@ -35,7 +37,7 @@ def decode_dirty(value: bytes) -> bytes:
 
 def encode_journey_update(update: Mapping[str, Any]) -> bytes:
     """Return a record of `journeys.updated`; times are epoch milliseconds, the version epoch microseconds."""
-    return _encode(internal_schema("journeys_updated"), update)
+    return _encode("journeys_updated", update)
 
 
 def decode_journey_update(value: bytes) -> dict[str, Any]:
@@ -43,10 +45,15 @@ def decode_journey_update(value: bytes) -> dict[str, Any]:
     return _decode(internal_schema("journeys_updated"), value)
 
 
-def _encode(schema: WriterSchema, record: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, schema.parsed, record)
-    return encode_single_object(schema.fingerprint, buffer.getvalue())
+def _encode(name: str, record: Mapping[str, Any]) -> bytes:
+    payload = bytearray()
+    _writer(name)(payload, record)
+    return encode_single_object(internal_schema(name).fingerprint, bytes(payload))
+
+
+@cache
+def _writer(name: str) -> Write:
+    return record_writer(fields_of(internal_schema(name)))
 
 
 def _decode(schema: WriterSchema, value: bytes) -> dict[str, Any]:
