@@ -1,0 +1,146 @@
+"""
+What is planted in the shop's history on purpose, and the record of where it struck.
+
+Stories are windows of time that the rest of the simulator asks about; whatever they change is noted with its event
+ids, so that a test can hold a pipeline's findings against the truth.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from pipeline.producers.simulator.journal import rfc3339
+from pipeline.producers.simulator.people import Person
+from pipeline.producers.simulator.rhythm import DAY, HOUR, monday_before, next_working_day
+from pipeline.producers.simulator.world import CARRIERS, Carrier
+
+BAD_CARRIER: Final = CARRIERS[0]
+GOOD_CARRIER: Final = CARRIERS[1]
+OUTAGE_CODE: Final = "gateway_timeout"
+
+BAD_WEEK: Final = "carrier_bad_week"
+OUTAGE: Final = "payment_outage"
+BOT_LOOP: Final = "bot_loop"
+FAN: Final = "loyal_fan"
+
+_TOLD: Final[Mapping[str, tuple[str | None, str]]] = {
+    BAD_WEEK: ("late_delivery", f"{BAD_CARRIER.name} leaves parcels lying for a week; they arrive after the promise"),
+    OUTAGE: ("failed_payment", "The payment gateway answers nobody for an evening; some give up, some come back"),
+    BOT_LOOP: ("unresolved_contact", "The chatbot repeats one answer and never hands over; people call instead"),
+    FAN: (None, "One customer comes back again and again, reviews everything and brings friends"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time, its end excluded."""
+
+    start: int
+    end: int
+
+    def covers(self, at: int) -> bool:
+        """Tell whether a moment lies inside."""
+        return self.start <= at < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedStory:
+    """
+    One planted story as it really struck.
+
+    Attributes:
+        kind: `carrier_bad_week`, `payment_outage`, `bot_loop` or `loyal_fan`.
+        pain_point: Kind of the pain point in which a pipeline should find it, if any.
+        customers: Strongest identifier of everyone it struck, as `kind:value`.
+        order_ids: Orders it struck.
+        event_ids: Touchpoints that show it.
+        counts: How many of what, by name.
+    """
+
+    kind: str
+    summary: str
+    pain_point: str | None
+    started_at: str
+    ended_at: str
+    customers: tuple[str, ...]
+    order_ids: tuple[str, ...]
+    event_ids: tuple[str, ...]
+    counts: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the story as plain JSON values."""
+        return asdict(self) | {"counts": dict(self.counts)}
+
+
+@dataclass(slots=True)
+class _Struck:
+    people: dict[int, Person] = field(default_factory=dict)
+    order_ids: dict[str, None] = field(default_factory=dict)
+    event_ids: dict[str, None] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Stories:
+    """The planted windows of one simulation, and what was noted about them; without stories nothing is covered."""
+
+    def __init__(self, start: int, days: int, *, planted: bool) -> None:
+        self._windows: dict[str, Window] = {}
+        self._struck: dict[str, _Struck] = {}
+        self.pains: dict[str, dict[str, str]] = {}
+        if planted:
+            monday = monday_before(start + int(days * 0.38) * DAY + 6 * DAY)
+            evening = next_working_day(start + int(days * 0.62) * DAY) + 17 * HOUR
+            release = start + int(days * 0.78) * DAY
+            self._windows = {
+                BAD_WEEK: Window(monday, monday + 7 * DAY),
+                OUTAGE: Window(evening, evening + 5 * HOUR),
+                BOT_LOOP: Window(release, release + 3 * DAY),
+                FAN: Window(start, start + days * DAY),
+            }
+            self._struck = {kind: _Struck() for kind in self._windows}
+
+    def window(self, kind: str) -> Window | None:
+        """Return when a story happens, or None where it is not planted."""
+        return self._windows.get(kind)
+
+    def is_on(self, kind: str, at: int) -> bool:
+        """Tell whether a story happens at that moment."""
+        window = self._windows.get(kind)
+        return window is not None and window.covers(at)
+
+    def delays(self, carrier: Carrier, shipped_at: int) -> bool:
+        """Tell whether a parcel falls into the carrier's bad week."""
+        return carrier is BAD_CARRIER and self.is_on(BAD_WEEK, shipped_at)
+
+    def note(self, kind: str, person: Person, what: str, event_id: str | None, order_id: str | None = None) -> None:
+        """Note that a story struck; what was not written, because it lies outside the period, is not noted."""
+        struck = self._struck.get(kind)
+        if struck is None or event_id is None:
+            return
+        struck.people[person.index] = person
+        struck.event_ids[event_id] = None
+        struck.counts[what] = struck.counts.get(what, 0) + 1
+        if order_id is not None:
+            struck.order_ids[order_id] = None
+
+    def count(self, kind: str, business_id: str, event_id: str | None) -> None:
+        """Count something that hurts, planted or not, under the id of what it happened to."""
+        if event_id is not None:
+            self.pains.setdefault(kind, {})[business_id] = event_id
+
+    def told(self) -> tuple[PlantedStory, ...]:
+        """Return the stories as they struck."""
+        return tuple(
+            PlantedStory(
+                kind=kind,
+                summary=_TOLD[kind][1],
+                pain_point=_TOLD[kind][0],
+                started_at=rfc3339(window.start),
+                ended_at=rfc3339(window.end),
+                customers=tuple(":".join(person.known_as) for person in struck.people.values()),
+                order_ids=tuple(struck.order_ids),
+                event_ids=tuple(struck.event_ids),
+                counts=dict(struck.counts),
+            )
+            for (kind, window), struck in zip(self._windows.items(), self._struck.values(), strict=True)
+        )
