@@ -1,0 +1,200 @@
+"""
+From the wire form of a block to the columns of our own schema, whatever version of it the writer had.
+
+The rule it owns: a value is judged by the type that its writer declared (an enum's index, a boolean's byte, an int's
+32 bits) before it becomes a value of ours. What the writer did not know is null, an empty list, or the default.
+
+Columns are flat: the fields of `refs`, `context` and `amount` and those of `body` are columns `refs.order_id`,
+`body.wait_s`, … A record inside a body (a, b of a statement) stays a struct. Kinds of identifiers become ranks.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.contracts.kinds import KIND_RANK, KINDS
+from pipeline.streaming.decode.reframe import Leaf, Many, Row, Shape, UnreadableSchemaError
+
+_INT32 = (-(2**31), 2**31 - 1)
+_FLAT_RECORDS = ("refs", "context", "amount", "body")
+_DTYPES: Mapping[str, pl.DataType] = {
+    "boolean": pl.Boolean(),
+    "int": pl.Int64(),
+    "long": pl.Int64(),
+    "float": pl.Float64(),
+    "double": pl.Float64(),
+    "string": pl.String(),
+    "bytes": pl.Binary(),
+    "enum": pl.String(),
+}
+_NUMBERS = frozenset({"int", "long", "float", "double"})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """
+    One place where a value may lie outside its writer's type.
+
+    Attributes:
+        pointer: The place.
+        expected: What the type takes, for people.
+        found: Whether any row of a frame has such a value (one Boolean).
+        rows: Which rows do.
+    """
+
+    pointer: str
+    expected: str
+    found: pl.Expr
+    rows: pl.Expr
+
+
+def checks_of(shape: Row) -> tuple[Check, ...]:
+    """Return all checks of a writer's rows."""
+    return tuple(_checks(shape, None, ""))
+
+
+def misfits(wire: pl.DataFrame, checks: tuple[Check, ...]) -> dict[int, str]:
+    """Return, for each row with a value outside its writer's type, what is wrong with it."""
+    found: dict[int, str] = {}
+    if not checks:
+        return found
+    any_of = wire.select(check.found.alias(str(number)) for number, check in enumerate(checks)).row(0)
+    for check, has_any in zip(checks, any_of, strict=True):
+        if has_any:
+            for row in wire.select(check.rows.fill_null(value=False).arg_true()).to_series():
+                found.setdefault(row, f"{check.pointer}: {check.expected}")
+    return found
+
+
+def flatten(shape: Row) -> Row:
+    """Return the shape whose fields are the flat columns of a schema."""
+    flat: dict[str, Shape] = {}
+    for name, part in shape.fields.items():
+        if name in _FLAT_RECORDS and isinstance(part, Row):
+            flat |= {f"{name}.{inner}": inner_part for inner, inner_part in part.fields.items()}
+        else:
+            flat[name] = part
+    return Row(flat)
+
+
+def conversions(writer: Row, reader: Row) -> list[pl.Expr]:
+    """
+    Return the expressions that make our columns from the wire form of a writer's rows.
+
+    Args:
+        writer: Shape of the writer's schema.
+        reader: Flat shape (`flatten`) of ours.
+
+    Raises:
+        UnreadableSchemaError: If a field has a type in the writer's schema that cannot become ours.
+    """
+    written = flatten(writer)
+    out = []
+    for name, wanted in reader.fields.items():
+        given = written.fields.get(name)
+        outer, _, inner = name.partition(".")
+        column = pl.col(outer).struct.field(inner) if inner else pl.col(outer)
+        value = _absent(wanted) if given is None else _value(column, given, wanted)
+        out.append(value.alias(name))
+    return out
+
+
+def dtype_of(shape: Shape) -> pl.DataType:
+    """Return the polars type of a value of ours."""
+    if isinstance(shape, Leaf):
+        return pl.Int8() if _is_kind(shape) else _DTYPES[shape.kind]
+    if isinstance(shape, Many):
+        return pl.List(dtype_of(shape.item))
+    return pl.Struct({name: dtype_of(part) for name, part in shape.fields.items()})
+
+
+def _checks(shape: Shape, outer: pl.Expr | None, pointer: str) -> Iterator[Check]:
+    if isinstance(shape, Row):
+        for name, part in shape.fields.items():
+            yield from _checks(part, _field(outer, name), f"{pointer}/{name}")
+    elif isinstance(shape, Leaf):
+        if outer is not None and (judged := _misfit(shape, outer)) is not None:
+            yield Check(pointer, judged[1], judged[0].any(), judged[0])
+    elif outer is not None:
+        for check in _checks(shape.item, outer.explode(), f"{pointer}/-"):
+            inside = next(c for c in _checks(shape.item, pl.element(), f"{pointer}/-") if c.pointer == check.pointer)
+            yield Check(check.pointer, check.expected, check.found, outer.list.eval(inside.rows).list.any())
+
+
+def _field(outer: pl.Expr | None, name: str) -> pl.Expr:
+    return pl.col(name) if outer is None else outer.struct.field(name)
+
+
+def _misfit(leaf: Leaf, value: pl.Expr) -> tuple[pl.Expr, str] | None:
+    """Return whether a wire value lies outside its type, and what the type takes."""
+    match leaf.kind:
+        case "enum":
+            return ~value.is_between(0, len(leaf.symbols) - 1), f"the enum has {len(leaf.symbols)} symbols"
+        case "boolean":
+            # The bytes 0 and 1, read as zigzag numbers.
+            return ~value.is_between(-1, 0), "a boolean is the byte 0 or 1"
+        case "int":
+            return ~value.is_between(*_INT32), "an int has 32 bits"
+        case "float" | "double":
+            return ~value.is_finite(), "a number must be finite"
+        case _:
+            return None
+
+
+def _value(given: pl.Expr, writer: Shape, reader: Shape) -> pl.Expr:
+    """Turn a wire value of the writer's shape into a value of ours."""
+    match writer, reader:
+        case Leaf(), Leaf():
+            return _leaf(given, writer, reader)
+        case Many(item=was), Many(item=wanted):
+            return given if _is_same(was, wanted) else given.list.eval(_value(pl.element(), was, wanted))
+        case Row(), Row():
+            made = [
+                (
+                    _value(given.struct.field(name), writer.fields[name], part)
+                    if name in writer.fields
+                    else _absent(part)
+                ).alias(name)
+                for name, part in reader.fields.items()
+            ]
+            return pl.when(given.is_not_null()).then(pl.struct(made))
+        case _:
+            raise UnreadableSchemaError(f"{writer} cannot become {reader}")
+
+
+def _leaf(given: pl.Expr, writer: Leaf, reader: Leaf) -> pl.Expr:
+    if writer.kind == "enum" and reader.kind == "enum":
+        known = [symbol if symbol in reader.symbols else reader.default for symbol in writer.symbols]
+        if _is_kind(reader):
+            return pl.lit(pl.Series([KIND_RANK[symbol] for symbol in known], dtype=pl.Int8)).gather(given)
+        return pl.lit(pl.Series(known, dtype=pl.String)).gather(given)
+    if writer.kind == reader.kind == "boolean":
+        return given == -1
+    if writer.kind == reader.kind:
+        return given
+    if writer.kind in _NUMBERS and reader.kind in _NUMBERS:
+        return given.cast(_DTYPES[reader.kind])
+    raise UnreadableSchemaError(f"{writer.kind} cannot become {reader.kind}")
+
+
+def _is_same(writer: Shape, reader: Shape) -> bool:
+    """Whether the wire form is already a value of ours."""
+    if isinstance(writer, Leaf) and isinstance(reader, Leaf):
+        return writer.kind == reader.kind and writer.kind not in ("enum", "boolean", "float")
+    if isinstance(writer, Row) and isinstance(reader, Row):
+        return list(writer.fields) == list(reader.fields) and all(
+            _is_same(writer.fields[name], part) for name, part in reader.fields.items()
+        )
+    return False
+
+
+def _is_kind(leaf: Leaf) -> bool:
+    return leaf.kind == "enum" and leaf.symbols == KINDS
+
+
+def _absent(shape: Shape) -> pl.Expr:
+    dtype = dtype_of(shape)
+    if isinstance(shape, Many):
+        return pl.lit(pl.Series([[]], dtype=dtype)).first()
+    return pl.lit(None, dtype=dtype)
