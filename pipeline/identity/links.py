@@ -21,10 +21,13 @@ class Judgement:
     Attributes:
         shared: ident_key of those that link nobody.
         dead: (ident_key, neighbour_kind): links of that identifier to that kind join nobody.
+        crossed: ident_key, neighbour_kind, cap, all_kinds: every cap that was crossed, and whether crossing it kills
+            the links to all kinds (the identifier is shared) or just those to that kind.
     """
 
     shared: pl.DataFrame
     dead: pl.DataFrame
+    crossed: pl.DataFrame
 
 
 def judge(degrees: pl.DataFrame, settings: IdentitySettings) -> Judgement:
@@ -48,6 +51,9 @@ def judge(degrees: pl.DataFrame, settings: IdentitySettings) -> Judgement:
     return Judgement(
         shared=beyond.filter("shares").select("ident_key").unique(maintain_order=True),
         dead=beyond.filter(~pl.col("shares")).select("ident_key", "neighbour_kind").unique(maintain_order=True),
+        crossed=beyond.select(
+            "ident_key", "neighbour_kind", cap=pl.col("most").cast(pl.UInt32), all_kinds=pl.col("shares")
+        ),
     )
 
 

@@ -15,7 +15,8 @@ import polars as pl
 
 from pipeline.config import IdentitySettings, PainPointSettings, StitchingSettings
 from pipeline.identity.cluster import cluster
-from pipeline.stitching.stitch import StitchRules, stitch
+from pipeline.stitching.rules import StitchRules
+from pipeline.stitching.stitch import stitch
 from pipeline.streaming.changes import journey_changes
 from pipeline.streaming.closure import close_blocks
 from pipeline.streaming.ports import Publisher
@@ -91,7 +92,7 @@ def stitch_batch(
         before = store.journeys(group["ident_key"])
         facts = store.facts(group["ident_key"])
         clock.lap("read")
-        rows = stitch(facts, group, StitchRules.of(rules.stitching, rules.pain_points)).with_columns(
+        rows = stitch(facts, group, StitchRules.from_settings(rules.stitching, rules.pain_points)).with_columns(
             version=pl.lit(version, pl.Datetime("us", "UTC")),
             rules_version=pl.lit(rules.stitching.rules_version, pl.UInt32),
         )
