@@ -1,0 +1,78 @@
+"""
+Whether a process lives and is ready, judged by what it gets done.
+
+Live: it finished something, found nothing to do or made another attempt within the time-out. A process whose parts
+died silently does none of these, so it is restarted; one that waits for a broken warehouse keeps trying and is left
+alone, because a restart mends nothing. Ready: started, and not blocked.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Yes or no, and why in a few words."""
+
+    ok: bool
+    reason: str
+
+
+class Health:
+    """Signs of life of one process; every method may be called from any thread."""
+
+    def __init__(self, progress_timeout: timedelta, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout_s = progress_timeout.total_seconds()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last_sign = clock()
+        self._last_what = "created"
+        self._not_ready: str | None = "starting"
+        self._blocked: dict[str, str] = {}
+
+    def ready(self) -> None:
+        """Say that the process has all it needs; called once, at the end of the start."""
+        with self._lock:
+            self._not_ready = None
+        self.sign("started")
+
+    def stopping(self) -> None:
+        """Say that no new work should be sent here."""
+        with self._lock:
+            self._not_ready = "stopping"
+
+    def sign(self, what: str) -> None:
+        """Give a sign of life: something was finished, tried again, or there is nothing to do."""
+        with self._lock:
+            self._last_sign = self._clock()
+            self._last_what = what
+
+    def block(self, part: str, reason: str) -> None:
+        """Say that `part` cannot go on for now; it keeps trying."""
+        with self._lock:
+            self._blocked[part] = reason
+
+    def unblock(self, part: str) -> None:
+        """Say that `part` goes on."""
+        with self._lock:
+            self._blocked.pop(part, None)
+
+    def is_live(self) -> Verdict:
+        """Judge whether the process does anything at all."""
+        with self._lock:
+            silence_s = self._clock() - self._last_sign
+            told = f"{self._last_what} {silence_s:.0f} s ago"
+        return Verdict(silence_s <= self._timeout_s, told)
+
+    def is_ready(self) -> Verdict:
+        """Judge whether the process can do its work now."""
+        live = self.is_live()
+        with self._lock:
+            if self._not_ready is not None:
+                return Verdict(ok=False, reason=self._not_ready)
+            if self._blocked:
+                return Verdict(ok=False, reason="; ".join(f"{part}: {why}" for part, why in self._blocked.items()))
+        return live
