@@ -138,6 +138,11 @@ STITCHED_SCHEMA: Final[Mapping[str, pl.DataType]] = MappingProxyType(
 )
 
 
+def conform(frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return exactly these columns of the frame, in their types."""
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+
+
 def empty_facts() -> pl.DataFrame:
     """Return facts without rows, in the schema that `stitch` reads."""
     return pl.DataFrame(schema=dict(FACTS_SCHEMA))

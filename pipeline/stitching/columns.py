@@ -1,0 +1,71 @@
+"""
+Building blocks between NumPy and Polars: 16-byte ids as numbers, runs of equal values, and lists cut from flat columns.
+
+The rule owned here: ids compare and combine as 16 big-endian bytes. No domain word belongs in this module.
+"""
+
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+_ID_BYTES: Final = 16
+
+
+def purpose_mask(purpose: str) -> bytes:
+    """Return the 16 bytes that turn a touchpoint's id into the id of something that begins with it."""
+    return blake2b(purpose.encode(), digest_size=_ID_BYTES, person=b"tl.purpose").digest()
+
+
+def masked_ids(ids: pl.Series, purpose: str) -> pl.Series:
+    """Return every id xor the mask of its purpose: one-to-one, so distinct stays distinct."""
+    buffer = np.frombuffer(b"".join(ids.to_list()), dtype=np.uint8).reshape(-1, _ID_BYTES)
+    masked = np.bitwise_xor(buffer, np.frombuffer(purpose_mask(purpose), dtype=np.uint8)).tobytes()
+    cut = [masked[at : at + _ID_BYTES] for at in range(0, len(masked), _ID_BYTES)]
+    return pl.Series(ids.name, cut, dtype=pl.Binary)
+
+
+def runs(groups: Ints, times: Ints, gap: int) -> Flags:
+    """
+    Return where a new run begins: at a new group, or after a silence longer than `gap`.
+
+    Args:
+        groups: Sorted group of every row.
+        times: Time of every row, sorted within its group.
+        gap: Longest difference within a run, inclusive.
+    """
+    begins = np.ones(len(groups), dtype=np.bool_)
+    begins[1:] = (groups[1:] != groups[:-1]) | (times[1:] - times[:-1] > gap)
+    return begins
+
+
+def firsts(sorted_groups: Ints) -> Flags:
+    """Return where a row differs from the row before it."""
+    begins = np.ones(len(sorted_groups), dtype=np.bool_)
+    begins[1:] = sorted_groups[1:] != sorted_groups[:-1]
+    return begins
+
+
+def number_within(groups: Ints, group_count: int) -> Ints:
+    """Return the number of every row within its group, from 1; `groups` is sorted."""
+    counts = np.bincount(groups, minlength=group_count)
+    starts = np.cumsum(counts) - counts
+    return np.arange(len(groups)) - starts[groups] + 1
+
+
+def offsets_of(lengths: Ints) -> Ints:
+    """Return where each list begins in the flat column, and where the last one ends."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def listed(flat: pl.Series, offsets: Ints) -> pl.Series:
+    """Cut a flat column into lists: list i is flat[offsets[i]:offsets[i + 1]]."""
+    array = pa.LargeListArray.from_arrays(pa.array(offsets, type=pa.int64()), flat.to_arrow())
+    return pl.Series(flat.name, array, dtype=pl.List(flat.dtype))
