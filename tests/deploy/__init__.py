@@ -1,0 +1,1 @@
+"""The production shape: every setting exists, every command runs, every metric is exported."""
