@@ -28,7 +28,7 @@ class Statements:
     unlinks: pl.DataFrame
 
 
-def in_force(statements: pl.DataFrame) -> Statements:
+def statements_that_hold(statements: pl.DataFrame) -> Statements:
     """
     Resolve contents and withdrawals.
 
