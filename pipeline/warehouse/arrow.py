@@ -109,7 +109,7 @@ def _converted(values: AnyArray, wanted: pa.DataType, *, swap: bool = False) -> 
         if values.null_count:
             raise ValueError("a list is null; ClickHouse has only empty ones")
         if not isinstance(values, pa.LargeListArray):
-            raise ValueError(f"a list is expected, not {values.type}")
+            raise pa.ArrowTypeError(f"a list is expected, not {values.type}")
         # Offsets count from the array's start: slices were removed by rechunk and combine_chunks.
         return pa.LargeListArray.from_arrays(values.offsets, _converted(values.values, wanted.value_type))
     if isinstance(wanted, pa.StructType) and isinstance(values, pa.StructArray):

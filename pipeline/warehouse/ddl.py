@@ -23,10 +23,13 @@ def quote_text(text: str) -> str:
 def render_table(table: Table, database: str) -> str:
     """Render `CREATE TABLE IF NOT EXISTS`."""
     columns = ",\n".join(f"    {render_column(column)}" for column in table.columns)
+    key = ", ".join(quote_name(name) for name in table.order_by)
+    # ClickHouse keeps the parentheses as they are written; around one column it would write none.
+    key = key if len(table.order_by) == 1 else f"({key})"
     settings = f"\nSETTINGS index_granularity = {table.granularity}" if table.granularity != DEFAULT_GRANULARITY else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {quote_name(database)}.{quote_name(table.name)}\n(\n{columns}\n)\n"
-        f"ENGINE = {table.engine}\nORDER BY ({', '.join(quote_name(name) for name in table.order_by)}){settings}\n"
+        f"ENGINE = {table.engine}\nORDER BY {key}{settings}\n"
         f"COMMENT {quote_text(table.comment)}"
     )
 

@@ -1,0 +1,161 @@
+"""
+Bring a database to what is declared: create what is missing, add columns, replace views.
+
+One rule: every step may be repeated and may run beside itself. A run that is killed anywhere is finished by the next,
+and two at once do no harm, because each statement says "if not exists" or replaces a thing by the same thing. What
+would lose data (a column of another type, another key) is never done here: it is refused with what to do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clickhouse_connect.driver.client import Client
+
+from pipeline.config import StitchingSettings
+from pipeline.warehouse.catalogue import Catalogue, LiveObject, drift, read_catalogue, view_differences
+from pipeline.warehouse.ddl import (
+    fingerprint,
+    quote_name,
+    quote_text,
+    render_add_column,
+    render_comment_column,
+    render_comment_table,
+    render_table,
+    render_view,
+)
+from pipeline.warehouse.declarations import Table, View
+from pipeline.warehouse.errors import WarehouseRefused, translated
+from pipeline.warehouse.tables import SCHEMA_MIGRATIONS, TABLES
+from pipeline.warehouse.views import views
+
+__all__ = ["Change", "drift", "migrate"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that a migration created, altered or replaced."""
+
+    name: str
+    action: str
+
+
+def migrate(client: Client, rules: StitchingSettings | None = None) -> list[Change]:
+    """
+    Create or update the client's database; safe to repeat, to interrupt and to run twice at once.
+
+    Args:
+        client: Connection with the right to create databases, tables and views.
+        rules: Rules whose gaps are recorded; they are made the active ones if none are active yet.
+
+    Returns:
+        What was changed; empty when everything was as declared.
+
+    Raises:
+        WarehouseRefused: If a live table differs in a way that cannot be mended without losing data.
+        WarehouseUnavailable: If the warehouse does not answer; run it again.
+    """
+    database = str(client.database)
+    with translated():
+        # Asked before it is created: a name that the server does not know would refuse any statement.
+        client.command(f"CREATE DATABASE IF NOT EXISTS {quote_name(database)}", use_database=False)
+        client.command(render_table(SCHEMA_MIGRATIONS, database))
+        catalogue = read_catalogue(client)
+        _refuse_what_needs_a_person(catalogue)
+        changes: list[Change] = []
+        for table in TABLES.values():
+            changes.extend(_migrate_table(client, table, catalogue.objects.get(table.name)))
+        for view in views().values():
+            changes.extend(_migrate_view(client, view, catalogue))
+        _record(client, changes)
+        _record_rules(client, rules or StitchingSettings())
+    return changes
+
+
+def _refuse_what_needs_a_person(catalogue: Catalogue) -> None:
+    faults = []
+    for table in TABLES.values():
+        live = catalogue.objects.get(table.name)
+        if live is None:
+            continue
+        if not live.engine_full.startswith(f"{table.engine} ORDER BY "):
+            faults.append(f"{table.name}: engine is {live.engine_full}, declared {table.engine}")
+        for column in table.columns:
+            there = live.columns.get(column.name)
+            if there is not None and there.type != column.type:
+                faults.append(f"{table.name}.{column.name}: type is {there.type}, declared {column.type}")
+    if faults:
+        raise WarehouseRefused(
+            "tables that cannot be changed in place; make a database of another name and restitch into it, "
+            "or change them by hand:\n" + "\n".join(faults)
+        )
+
+
+def _migrate_table(client: Client, table: Table, live: LiveObject | None) -> Iterator[Change]:
+    database = str(client.database)
+    if live is None:
+        client.command(render_table(table, database))
+        yield Change(table.name, "created")
+        return
+    statements = []
+    before: str | None = None
+    for column in table.columns:
+        there = live.columns.get(column.name)
+        if there is None:
+            statements.append(render_add_column(table, column, before, database))
+        elif there.comment != column.comment:
+            statements.append(render_comment_column(table, column, database))
+        before = column.name
+    if live.comment != table.comment:
+        statements.append(render_comment_table(table, database))
+    for statement in statements:
+        client.command(statement)
+    if statements:
+        yield Change(table.name, "altered")
+
+
+def _migrate_view(client: Client, view: View, catalogue: Catalogue) -> Iterator[Change]:
+    live = catalogue.objects.get(view.name)
+    if live is not None and not any(view_differences(view, live, catalogue.declared_queries[view.name])):
+        return
+    client.command(render_view(view, str(client.database)))
+    yield Change(view.name, "created" if live is None else "replaced")
+
+
+def _record(client: Client, changes: list[Change]) -> None:
+    """Write down the declarations that the newest record of a name does not know, also of a run that was killed."""
+    database = str(client.database)
+    declared = {table.name: fingerprint(render_table(table, database)) for table in TABLES.values()}
+    declared |= {view.name: fingerprint(render_view(view, database)) for view in views().values()}
+    known = client.query("SELECT name, argMax(fingerprint, applied_at) FROM schema_migrations GROUP BY name")
+    recorded = dict(known.result_rows)
+    actions = {change.name: change.action for change in changes}
+    rows = []
+    for name, value in declared.items():
+        if name in actions or recorded.get(name) != value:
+            action = actions.get(name) or ("altered" if name in recorded else "created")
+            rows.append(f"({quote_text(name)}, {quote_text(value)}, {quote_text(action)}, now64(6))")
+    if rows:
+        client.command(
+            f"INSERT INTO schema_migrations (name, fingerprint, action, applied_at) VALUES {', '.join(rows)}"
+        )
+
+
+def _record_rules(client: Client, rules: StitchingSettings) -> None:
+    values = {
+        "version": rules.rules_version,
+        "visit": round(rules.visit_gap.total_seconds() * 1000),
+        "journey": round(rules.journey_gap.total_seconds() * 1000),
+    }
+    client.command(
+        "INSERT INTO rules (rules_version, visit_gap_ms, journey_gap_ms, recorded_at) "
+        "SELECT {version:UInt32}, {visit:Int64}, {journey:Int64}, now64(6) WHERE (SELECT count() FROM rules FINAL "
+        "WHERE rules_version = {version:UInt32} AND visit_gap_ms = {visit:Int64} AND journey_gap_ms = {journey:Int64}"
+        ") = 0",
+        parameters=values,
+    )
+    # Dated 1970: a first activation that comes late must not undo one that a person made meanwhile.
+    client.command(
+        "INSERT INTO active_rules (rules_version, activated_at) SELECT {version:UInt32}, toDateTime64(0, 6, 'UTC') "
+        "WHERE (SELECT count() FROM active_rules) = 0",
+        parameters=values,
+    )

@@ -1,0 +1,36 @@
+"""
+Every view of the warehouse: what analysts read, right at once.
+
+One rule: a view needs no FINAL, no setting and no caveat from its reader. It shows the active rules_version only, and
+each touchpoint, visit, journey, customer exactly once, whatever has been merged in the background so far.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+from pipeline.warehouse.declarations import View
+from pipeline.warehouse.views.customers import customers_view, identities_view, ledger_view
+from pipeline.warehouse.views.journeys import journeys_view, steps_view, visits_view
+from pipeline.warehouse.views.pain_points import pain_points_view
+from pipeline.warehouse.views.rejected import rejected_view
+from pipeline.warehouse.views.touchpoints import touchpoints_view
+
+__all__ = ["views"]
+
+
+@cache
+def views() -> Mapping[str, View]:
+    """Return every view by name, in the order in which they are created and documented."""
+    declared = (
+        touchpoints_view(),
+        visits_view(),
+        journeys_view(),
+        steps_view(),
+        pain_points_view(),
+        customers_view(),
+        identities_view(),
+        ledger_view(),
+        rejected_view(),
+    )
+    return MappingProxyType({view.name: view for view in declared})

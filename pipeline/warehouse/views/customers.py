@@ -1,0 +1,84 @@
+"""`v_customers`, `v_identities` and `v_identity_ledger`: who is who, and how that came about."""
+
+from pipeline.warehouse.declarations import View, view_columns_of
+from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MILLIS
+from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS, due_pain_points, money_map
+
+
+def customers_view() -> View:
+    """Declare `v_customers`."""
+    return View(
+        name="v_customers",
+        comment="Customers with at least one touchpoint that counts, one row each.",
+        columns=view_columns_of(
+            [
+                (
+                    "customer_uid",
+                    "UUID",
+                    "s.ident_key",
+                    "The customer: ident_key of its strongest, earliest identifier.",
+                ),
+                ("first_seen_at", MILLIS, "s.first_seen_at", "First touchpoint."),
+                ("last_seen_at", MILLIS, "s.last_seen_at", "Last touchpoint so far."),
+                ("identifiers", IDENTIFIERS, "s.identifiers", "All identifiers as (kind, ident_key), strongest first."),
+                ("touchpoints", "UInt32", "s.touchpoints", "Number of touchpoints; identity statements do not count."),
+                ("visits", "UInt32", "toUInt32(length(s.visit_id))", "Number of visits."),
+                ("journeys", "UInt32", "toUInt32(length(s.journey_id))", "Number of journeys."),
+                ("orders", "UInt32", "s.orders", "Distinct order_id of order.placed."),
+                ("revenue", "Map(String, Int64)", money_map("s.revenue"), "Their amounts in minor units by currency."),
+                ("pain_points", "UInt32", due_pain_points(), "Number of pain points."),
+            ]
+        ),
+        source=f"FROM {{db}}.stitched AS s FINAL\nWHERE {ANCHORS} AND s.touchpoints > 0",
+        question="Who are the most valuable customers who had trouble?",
+        example="SELECT customer_uid, orders, revenue, pain_points, last_seen_at\n"
+        "FROM v_customers\nWHERE pain_points > 0\nORDER BY orders DESC, pain_points DESC\nLIMIT 10",
+    )
+
+
+def identities_view() -> View:
+    """Declare `v_identities`."""
+    return View(
+        name="v_identities",
+        comment="Every identifier and the customer it belongs to.",
+        columns=view_columns_of(
+            [
+                ("kind", KIND, "s.kind", "Kind of the identifier; sorts by strength."),
+                ("ident_key", "UUID", "s.ident_key", "The identifier as keyed hash."),
+                ("customer_uid", "UUID", "s.customer_uid", "The customer."),
+                ("shared", "Bool", "s.shared", "Whether it is shared by too many and so joins nobody."),
+            ]
+        ),
+        source=f"FROM {{db}}.stitched AS s FINAL\nWHERE s.rules_version = {ACTIVE_RULES}",
+        question="How many identifiers of each kind does a customer have?",
+        example="SELECT kind, count() AS identifiers, uniqExact(customer_uid) AS customers, countIf(shared) AS shared\n"
+        "FROM v_identities\nGROUP BY kind\nORDER BY kind",
+    )
+
+
+def ledger_view() -> View:
+    """Declare `v_identity_ledger`; the customer before is that of the identifier's entry before."""
+    before = (
+        "SELECT *, lagInFrame(toNullable(customer_uid)) OVER (PARTITION BY ident_key ORDER BY version, "
+        "toString(customer_uid) ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS before\n"
+        f"    FROM {{db}}.identity_ledger\n    WHERE rules_version = {ACTIVE_RULES}"
+    )
+    return View(
+        name="v_identity_ledger",
+        comment="Every change of the customer that an identifier belongs to, with the touchpoint that caused it.",
+        columns=view_columns_of(
+            [
+                ("changed_at", MILLIS, "l.version", "Version of the results that brought the change."),
+                ("kind", KIND, "l.kind", "Kind of the identifier."),
+                ("ident_key", "UUID", "l.ident_key", "The identifier."),
+                ("from_customer_uid", "Nullable(UUID)", "l.before", "Customer before; NULL: seen for the first time."),
+                ("to_customer_uid", "UUID", "l.customer_uid", "Customer since."),
+                ("cause_event_uid", "UUID", "l.cause_event_uid", "Touchpoint that caused it."),
+                ("rule", LOW, "l.rule", "Rule that applied."),
+            ]
+        ),
+        source=f"FROM\n(\n    {before}\n) AS l\nWHERE isNull(l.before) OR l.before != l.customer_uid",
+        question="Why are these identifiers one customer?",
+        example="SELECT changed_at, kind, ident_key, from_customer_uid, to_customer_uid, rule\n"
+        "FROM v_identity_ledger\nORDER BY changed_at DESC\nLIMIT 10",
+    )
