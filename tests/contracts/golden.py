@@ -1,0 +1,40 @@
+"""
+The golden examples: one believable touchpoint of every type as JSON and as the bytes that are sent.
+
+`python -m tests.contracts.golden` writes the bytes of examples that have none; bytes that are there are never touched,
+because they stand for records that are already in somebody's topic.
+"""
+
+import json
+from typing import Any
+
+from pipeline.contracts.schemas import schemas_folder
+from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
+from pipeline.contracts.types import touchpoint_types
+
+FOLDER = schemas_folder() / "examples"
+
+
+def example(type_name: str) -> dict[str, Any]:
+    """Return the JSON example of a type."""
+    shown: dict[str, Any] = json.loads((FOLDER / f"{type_name}.json").read_text(encoding="utf-8"))
+    return shown
+
+
+def parsed(value: object) -> dict[str, Any]:
+    """Return the event of a touchpoint that must be right."""
+    event = parse_touchpoint(value)
+    assert isinstance(event, dict), [str(problem) for problem in event]
+    return event
+
+
+def write_missing() -> None:
+    """Write the bytes of examples that have none."""
+    for name in touchpoint_types():
+        file = FOLDER / f"{name}.avro"
+        if not file.exists():
+            file.write_bytes(encode_touchpoint(parsed(example(name))).value)
+
+
+if __name__ == "__main__":
+    write_missing()
