@@ -46,4 +46,6 @@ def minor_units(amount: Decimal | int | float | str, currency: str) -> int:
         ArithmeticError: If the amount is no finite number, or too long to be one of money.
     """
     decimal = Decimal(str(amount)).scaleb(_EXPONENTS[currency])
+    if not decimal.is_finite():
+        raise ArithmeticError(f"{amount} is no amount of money")
     return int(decimal.quantize(Decimal(1), rounding=ROUND_HALF_UP))

@@ -5,6 +5,7 @@ The rules see an event in the form that `parse_touchpoint` makes. Values that id
 identity rules, and how far ahead of its receipt a time may lie that of landing: both need settings or coordinates.
 """
 
+import math
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 from pipeline.contracts.currencies import CURRENCIES
 from pipeline.contracts.kinds import KIND_RANK, REFERENCE_KINDS
 from pipeline.contracts.reasons import Problem, Reason, pointer_to
-from pipeline.contracts.schemas import body_fields
+from pipeline.contracts.schemas import AvroField, body_fields
 from pipeline.contracts.times import is_storable
 from pipeline.contracts.types import STATEMENT_TYPES, TouchpointType
 
 _NAMES = ("id", "type", "source")
 _ENVELOPE_TIMES = ("occurred_at", "sent_at", "received_at")
+_OUT_OF_RANGE = "times lie between the years 1900 and 2299"
 
 
 def identifiers_of(event: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -86,15 +88,25 @@ def check_body(row: TouchpointType, body: Mapping[str, Any]) -> Iterator[Problem
             yield Problem(Reason.MISSING_FIELD, f"/body/{name}", "this field is required")
 
 
-def check_times(row: TouchpointType, event: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find decoded times that the warehouse cannot hold."""
-    body = event["body"] or {}
-    places = [(f"/{name}", event[name]) for name in _ENVELOPE_TIMES]
-    fields = body_fields(row.family)
-    places += [(f"/body/{name}", body[name]) for name in body if fields[name].kind == "timestamp"]
-    for pointer, time in places:
-        if time is not None and not is_storable(time):
-            yield Problem(Reason.INVALID_VALUE, pointer, "times lie between the years 1900 and 2299")
+def check_values(row: TouchpointType, event: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find decoded times that the warehouse cannot hold, and numbers that are none."""
+    for name in _ENVELOPE_TIMES:
+        if event[name] is not None and not is_storable(event[name]):
+            yield Problem(Reason.INVALID_VALUE, f"/{name}", _OUT_OF_RANGE)
+    yield from _check_record(event["body"] or {}, body_fields(row.family), "/body")
+
+
+def _check_record(record: Mapping[str, Any], fields: Mapping[str, AvroField], pointer: str) -> Iterator[Problem]:
+    for name, value in record.items():
+        field = fields[name]
+        if field.kind == "timestamp" and not is_storable(value):
+            yield Problem(Reason.INVALID_VALUE, f"{pointer}/{name}", _OUT_OF_RANGE)
+        elif field.kind == "double" and not math.isfinite(value):
+            yield Problem(Reason.INVALID_VALUE, f"{pointer}/{name}", "not a finite number")
+        elif field.kind == "array<record>":
+            parts = {part.name: part for part in field.fields}
+            for index, item in enumerate(value):
+                yield from _check_record(item, parts, f"{pointer}/{name}/{index}")
 
 
 def _same_text(value: str | None) -> str | None:

@@ -161,7 +161,7 @@ def _sparse(value: Any) -> Any:  # noqa: ANN401 - whatever the schema holds
 def _first_problem(row: TouchpointType, event: Mapping[str, Any]) -> Problem | None:
     for problems in (
         meaning.check_envelope(event),
-        meaning.check_times(row, event),
+        meaning.check_values(row, event),
         meaning.check_body(row, event["body"] or {}),
         meaning.check_statement(row, event),
         meaning.check_identifiers(event),

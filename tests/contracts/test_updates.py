@@ -1,0 +1,55 @@
+"""Records that the workers write."""
+
+import io
+from typing import Any
+
+import fastavro
+import pytest
+
+from pipeline.contracts.schemas import internal_schema
+from pipeline.contracts.updates import decode_dirty, decode_journey_update, encode_dirty, encode_journey_update
+
+UPDATE: dict[str, Any] = {
+    "version": 1_772_359_440_000_123,
+    "rules_version": 1,
+    "journey_id": "00000000-0000-0000-0000-000000000001",
+    "customer_uid": "00000000-0000-0000-0000-000000000002",
+    "started_at": 1_772_359_440_000,
+    "ended_at": 1_772_359_441_000,
+    "touchpoints": 3,
+    "visits": 1,
+    "orders": 0,
+    "pain_points": 2,
+    "channels": ["phone", "web"],
+    "path": ["web.page_viewed", "support.call_ended"],
+}
+
+
+def test_dirty_keys_survive() -> None:
+    keys = bytes(range(48))
+    assert decode_dirty(encode_dirty(keys)) == keys
+    assert decode_dirty(encode_dirty(b"")) == b""
+
+
+def test_half_a_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="16-byte"):
+        encode_dirty(b"half")
+
+
+def test_a_journey_survives_and_any_avro_reader_reads_it() -> None:
+    value = encode_journey_update(UPDATE)
+    assert decode_journey_update(value) == UPDATE
+    read = fastavro.schemaless_reader(io.BytesIO(value[10:]), dict(internal_schema("journeys_updated").schema), None)
+    assert isinstance(read, dict)
+    assert read["version"].microsecond == 123
+
+
+@pytest.mark.parametrize("value", [b"", b"\xc3\x01", encode_dirty(bytes(16)), encode_journey_update(UPDATE)[:-3]])
+def test_what_is_no_such_record_raises(value: bytes) -> None:
+    with pytest.raises(ValueError, match="not a record of journeys_updated"):
+        decode_journey_update(value)
+
+
+def test_left_over_bytes_raise() -> None:
+    with pytest.raises(ValueError, match="left over"):
+        decode_dirty(encode_dirty(bytes(16)) + b"x")
