@@ -127,7 +127,7 @@ def _record(client: Client, changes: list[Change]) -> None:
     declared = {table.name: fingerprint(render_table(table, database)) for table in TABLES.values()}
     declared |= {view.name: fingerprint(render_view(view, database)) for view in views().values()}
     known = client.query("SELECT name, argMax(fingerprint, applied_at) FROM schema_migrations GROUP BY name")
-    recorded = dict(known.result_rows)
+    recorded = {str(row[0]): str(row[1]) for row in known.result_rows}
     actions = {change.name: change.action for change in changes}
     rows = []
     for name, value in declared.items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.contracts.schemas import AvroField, body_fields
 from pipeline.contracts.types import touchpoint_types
-from pipeline.warehouse.ddl import quote_name, quote_text
+from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import ViewColumn
 from pipeline.warehouse.tables.types import MILLIS
 
@@ -62,16 +62,23 @@ def clickhouse_type(field: AvroField) -> str:
     if field.kind == "array<string>":
         return "Array(String)"
     if field.kind == "array<record>":
-        parts = ", ".join(f"{quote_name(part.name)} {_part_type(part)}" for part in field.fields)
-        return f"Array(Tuple({parts}))".replace("`", "")
-    if field.kind == "record":
+        return f"Array(Tuple({_parts(field)}))"
+    if _is_identifier(field):
         return "Nullable(UUID)"
+    if field.kind == "record":
+        return f"Tuple({_parts(field)})"
     return f"Nullable({_SCALARS[field.kind]})"
 
 
-def _part_type(part: AvroField) -> str:
-    # Times within lists stay what the body holds: milliseconds since 1970.
-    return "Nullable(Int64)" if part.kind == "timestamp" else clickhouse_type(part)
+def _is_identifier(field: AvroField) -> bool:
+    """Whether the field names an identifier; LAND stores its ident_key in the place of its value."""
+    return field.kind == "record" and {part.name for part in field.fields} >= {"kind", "value"}
+
+
+def _parts(field: AvroField) -> str:
+    # Times within records stay what the body holds: milliseconds since 1970.
+    types = ("Nullable(Int64)" if part.kind == "timestamp" else clickhouse_type(part) for part in field.fields)
+    return ", ".join(f"{part.name} {type_}" for part, type_ in zip(field.fields, types, strict=True))
 
 
 def _uses() -> dict[str, list[_Use]]:
@@ -104,4 +111,6 @@ def _expression(field: AvroField, domain: str | None) -> str:
     body = "t.body" if domain is None else f"if(startsWith(t.type, {quote_text(domain + '.')}), t.body, '')"
     if field.kind == "timestamp":
         return f"fromUnixTimestamp64Milli(JSONExtract({body}, {name}, 'Nullable(Int64)'), 'UTC')"
+    if _is_identifier(field):
+        return f"JSONExtract({body}, {name}, 'ident_key', 'Nullable(UUID)')"
     return f"JSONExtract({body}, {name}, {quote_text(clickhouse_type(field))})"

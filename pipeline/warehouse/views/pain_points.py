@@ -35,6 +35,7 @@ def pain_points_view() -> View:
             f"WHERE {ANCHORS} AND (isNull(a_due_at) OR a_due_at <= now64(3))"
         ),
         question="What hurts, and is it getting worse?",
-        example="SELECT toMonday(occurred_at) AS week, kind, count() AS pain_points,\n    uniqExact(customer_uid) AS customers\n"
+        example="SELECT toMonday(occurred_at) AS week, kind, count() AS pain_points,\n"
+        "    uniqExact(customer_uid) AS customers\n"
         "FROM v_pain_points\nGROUP BY week, kind\nORDER BY week, pain_points DESC",
     )
