@@ -14,8 +14,11 @@ from pipeline.contracts.reasons import Problem, Reason, pointer_to
 from pipeline.contracts.schemas import AvroField
 from pipeline.contracts.times import is_storable, parse_rfc3339
 
-Read = Callable[[object, str, list[Problem]], Any]
-"""Reads one value that stands at a pointer; adds what is wrong to the list and then returns None."""
+Place = tuple[Any, str | int] | None
+"""Where a value stands: the place around it and the step to it; None is the event. Written out only for a problem."""
+
+Read = Callable[[object, Place, list[Problem]], Any]
+"""Reads one value that stands somewhere; adds what is wrong to the list and then returns None."""
 
 MOST_PROBLEMS = 100
 """Reading stops about here: a list of a hundred thousand wrong items needs no report on each."""
@@ -46,23 +49,25 @@ class RecordReader:
         self._lists = tuple(field.name for field in filled if field.kind.startswith("array"))
         self._flags = tuple(field.name for field in filled if field.kind == "boolean")
 
-    def __call__(self, value: object, pointer: str, problems: list[Problem]) -> dict[str, Any] | None:
+    def __call__(self, value: object, place: Place, problems: list[Problem]) -> dict[str, Any] | None:
         """Read one object; the result lacks what was faulty."""
         if not isinstance(value, dict):
-            problems.append(_wrong(pointer, "an object", value))
+            problems.append(_wrong(place, "an object", value))
             return None
         record: dict[str, Any] = {}
         for name, item in value.items():
             reader = self._readers.get(name)
             if reader is None:
                 if item is not None or name not in self._foreign:
-                    problems.append(Problem(Reason.UNKNOWN_FIELD, pointer + pointer_to(name), "there is no such field"))
+                    problems.append(_problem(Reason.UNKNOWN_FIELD, (place, name), "there is no such field"))
                     if len(problems) >= MOST_PROBLEMS:
                         break
+            elif type(item) is str and reader is read_text and item.isascii():
+                record[name] = item  # most values are such
             elif item is not None:
-                record[name] = reader(item, f"{pointer}/{name}", problems)
+                record[name] = reader(item, (place, name), problems)
         problems += [
-            Problem(Reason.MISSING_FIELD, f"{pointer}/{name}", "this field is required")
+            _problem(Reason.MISSING_FIELD, (place, name), "this field is required")
             for name in self._required
             if value.get(name) is None
         ]
@@ -98,26 +103,26 @@ def reader_of(field: AvroField) -> Read:
             raise ValueError(f"{field.name}: JSON has no bytes")
 
 
-def read_text(value: object, pointer: str, problems: list[Problem]) -> str | None:
+def read_text(value: object, place: Place, problems: list[Problem]) -> str | None:
     """Read a text; half a surrogate pair is none."""
     if type(value) is not str:
-        problems.append(_wrong(pointer, "a string", value))
+        problems.append(_wrong(place, "a string", value))
         return None
     if not value.isascii() and not _is_unicode(value):
-        problems.append(Problem(Reason.INVALID_VALUE, pointer, "half a surrogate pair is no text"))
+        problems.append(_problem(Reason.INVALID_VALUE, place, "half a surrogate pair is no text"))
         return None
     return value
 
 
-def read_flag(value: object, pointer: str, problems: list[Problem]) -> bool | None:
+def read_flag(value: object, place: Place, problems: list[Problem]) -> bool | None:
     """Read true or false."""
     if type(value) is bool:
         return value
-    problems.append(_wrong(pointer, "true or false", value))
+    problems.append(_wrong(place, "true or false", value))
     return None
 
 
-def read_number(value: object, pointer: str, problems: list[Problem]) -> float | None:
+def read_number(value: object, place: Place, problems: list[Problem]) -> float | None:
     """Read a finite number."""
     if type(value) is float or type(value) is int:
         try:
@@ -126,48 +131,48 @@ def read_number(value: object, pointer: str, problems: list[Problem]) -> float |
             number = math.inf
         if math.isfinite(number):
             return number
-        problems.append(Problem(Reason.INVALID_VALUE, pointer, "not a finite number"))
+        problems.append(_problem(Reason.INVALID_VALUE, place, "not a finite number"))
         return None
-    problems.append(_wrong(pointer, "a number", value))
+    problems.append(_wrong(place, "a number", value))
     return None
 
 
-def read_time(value: object, pointer: str, problems: list[Problem]) -> int | None:
+def read_time(value: object, place: Place, problems: list[Problem]) -> int | None:
     """Read RFC 3339 or epoch milliseconds."""
     if type(value) is str:
         time = parse_rfc3339(value)
         if time is None:
             detail = f"{_shown(value)} is no RFC 3339 time, as 2026-03-01T10:04:00Z (the offset is required)"
-            problems.append(Problem(Reason.INVALID_VALUE, pointer, detail))
+            problems.append(_problem(Reason.INVALID_VALUE, place, detail))
             return None
     else:
         time = _whole(value)
         if time is None:
-            problems.append(_wrong(pointer, "an RFC 3339 time or epoch milliseconds", value))
+            problems.append(_wrong(place, "an RFC 3339 time or epoch milliseconds", value))
             return None
     if is_storable(time):
         return time
-    problems.append(Problem(Reason.INVALID_VALUE, pointer, "times lie between the years 1900 and 2299"))
+    problems.append(_problem(Reason.INVALID_VALUE, place, "times lie between the years 1900 and 2299"))
     return None
 
 
-def _read_number_or_text(value: object, pointer: str, problems: list[Problem]) -> float | None:
+def _read_number_or_text(value: object, place: Place, problems: list[Problem]) -> float | None:
     if isinstance(value, str) and _DECIMAL_TEXT.fullmatch(value):
         value = float(value)
-    return read_number(value, pointer, problems)
+    return read_number(value, place, problems)
 
 
 def _integer_reader(bits: int) -> Read:
     limit = 1 << (bits - 1)
 
-    def read(value: object, pointer: str, problems: list[Problem]) -> int | None:
+    def read(value: object, place: Place, problems: list[Problem]) -> int | None:
         number = _whole(value)
         if number is None:
-            problems.append(_wrong(pointer, "a whole number", value))
+            problems.append(_wrong(place, "a whole number", value))
             return None
         if -limit <= number < limit:
             return number
-        problems.append(Problem(Reason.INVALID_VALUE, pointer, f"does not fit {bits} bits"))
+        problems.append(_problem(Reason.INVALID_VALUE, place, f"does not fit {bits} bits"))
         return None
 
     return read
@@ -177,26 +182,26 @@ def _enum_reader(symbols: tuple[str, ...]) -> Read:
     known = frozenset(symbols)
     expected = ", ".join(symbols)
 
-    def read(value: object, pointer: str, problems: list[Problem]) -> str | None:
+    def read(value: object, place: Place, problems: list[Problem]) -> str | None:
         if type(value) is not str:
-            problems.append(_wrong(pointer, "a string", value))
+            problems.append(_wrong(place, "a string", value))
             return None
         if value in known:
             return value
-        problems.append(Problem(Reason.INVALID_VALUE, pointer, f"{_shown(value)} is none of {expected}"))
+        problems.append(_problem(Reason.INVALID_VALUE, place, f"{_shown(value)} is none of {expected}"))
         return None
 
     return read
 
 
 def _list_reader(read_item: Read) -> Read:
-    def read(value: object, pointer: str, problems: list[Problem]) -> list[Any] | None:
+    def read(value: object, place: Place, problems: list[Problem]) -> list[Any] | None:
         if not isinstance(value, list):
-            problems.append(_wrong(pointer, "an array", value))
+            problems.append(_wrong(place, "an array", value))
             return None
         items = []
         for index, item in enumerate(value):
-            items.append(read_item(item, f"{pointer}/{index}", problems))
+            items.append(read_item(item, (place, index), problems))
             if len(problems) >= MOST_PROBLEMS:
                 break
         return items
@@ -221,8 +226,16 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _wrong(pointer: str, expected: str, value: object) -> Problem:
-    return Problem(Reason.WRONG_TYPE, pointer, f"expected {expected}, found {_type_name(value)}")
+def _problem(reason: Reason, place: Place, detail: str) -> Problem:
+    steps: list[str | int] = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    return Problem(reason, pointer_to(*reversed(steps)), detail)
+
+
+def _wrong(place: Place, expected: str, value: object) -> Problem:
+    return _problem(Reason.WRONG_TYPE, place, f"expected {expected}, found {_type_name(value)}")
 
 
 def _type_name(value: object) -> str:

@@ -60,11 +60,11 @@ def parse_touchpoint(value: object) -> dict[str, Any] | list[Problem]:
     raw_body = envelope.pop("body", None)
     if type(envelope.get("context")) is dict and "utm" in envelope["context"]:
         envelope["context"] = _flat_utm(envelope["context"], problems)
-    read = _envelope_reader()(envelope, "", problems) or {}
+    read = _envelope_reader()(envelope, None, problems) or {}
     body: dict[str, Any] | None = None
     row = touchpoint_types().get(read["type"]) if read.get("type") else None
     if row is not None:
-        body = _body_reader(row.name)({} if raw_body is None else raw_body, "/body", problems)
+        body = _body_reader(row.name)({} if raw_body is None else raw_body, (None, "body"), problems)
         read["body"] = body
         problems += meaning.check_statement(row, read)
     elif read.get("type"):
@@ -74,7 +74,7 @@ def parse_touchpoint(value: object) -> dict[str, Any] | list[Problem]:
         problems += meaning.check_identifiers(read)
     if problems or row is None:
         return problems
-    event = {name: read.get(name) for name in envelope_fields()}
+    event = {**_empty_envelope(), **read}
     event["body"] = body or None
     event["context"] = event["context"] or None
     event["revision"] = event["revision"] or 0
@@ -86,8 +86,6 @@ def parse_touchpoint(value: object) -> dict[str, Any] | list[Problem]:
 def to_json(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event as a JSON object that reads back as the same event; times are RFC 3339."""
     shown = _shown_fields(event, envelope_fields())
-    if not event["revision"]:
-        shown.pop("revision", None)
     if event["body"]:
         shown["body"] = _shown_fields(event["body"], body_fields(touchpoint_types()[event["type"]].family))
     return shown
@@ -181,7 +179,7 @@ def _shown_fields(record: Mapping[str, Any], fields: Mapping[str, AvroField]) ->
     return {
         name: _shown(record[name], field)
         for name, field in fields.items()
-        if record.get(name) is not None and record[name] != [] and not _is_unset_flag(record[name], field)
+        if record.get(name) is not None and not _is_default(record[name], field)
     }
 
 
@@ -197,14 +195,14 @@ def _shown(value: Any, field: AvroField) -> Any:  # noqa: ANN401 - whatever the 
     return value
 
 
-def _is_unset_flag(value: object, field: AvroField) -> bool:
-    return value is False and field.has_default and not field.nullable
+def _is_default(value: object, field: AvroField) -> bool:
+    return field.has_default and not field.nullable and not value
 
 
 def _flat_utm(context: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """Read `context.utm {source, …}`, as many senders nest it, as `context.utm_source`, …; the flat field wins."""
     flat = {name: value for name, value in context.items() if name != "utm"}
-    nested = _utm_reader()(context["utm"] or {}, "/context/utm", problems) or {}
+    nested = _utm_reader()(context["utm"] or {}, ((None, "context"), "utm"), problems) or {}
     return {**{f"utm_{name}": value for name, value in nested.items()}, **flat}
 
 
@@ -216,6 +214,11 @@ def _writer(family: str) -> Write:
 @cache
 def _utm_reader() -> RecordReader:
     return RecordReader(AvroField(name, "string", "", nullable=True, has_default=True) for name in _UTM)
+
+
+@cache
+def _empty_envelope() -> dict[str, Any]:
+    return dict.fromkeys(envelope_fields())
 
 
 @cache
