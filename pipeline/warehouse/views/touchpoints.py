@@ -130,6 +130,13 @@ def _extra_columns() -> tuple[ViewColumn, ...]:
                 "mapFromArrays(t.consent.purpose, t.consent.granted)",
                 "Consent that travelled with the event, by purpose.",
             ),
+            (
+                "ident_key",
+                "UUID",
+                "t.ident_key",
+                "The strongest identifier on the touchpoint; filters on it are quick.",
+            ),
             ("identifiers", IDENTIFIERS, "t.identities", "Identifiers on the touchpoint, strongest first, as keys."),
+            ("body", "String", "t.body", "The type's own fields as JSON, as stored; times in milliseconds."),
         ]
     )
