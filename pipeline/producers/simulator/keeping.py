@@ -1,4 +1,4 @@
-"""What comes after the parcel: surveys, reviews, points, friends, subscriptions, the app, the store round the corner."""
+"""What comes after the parcel: surveys, reviews, points, friends, subscriptions, the app, the store."""
 
 from typing import Any, Final
 

@@ -1,0 +1,127 @@
+"""
+Whether a touchpoint may enter, judged one at a time: the same rules for files, the simulator and the collector.
+
+The one rule: a refusal is a value that names every fault, never an exception. What the schemas say is judged by
+`pipeline.contracts`; added here is what needs settings or a receipt: values that identify nobody, times ahead of the
+receipt, and records that Kafka would not take. Landing judges all of this again, for records that came another way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from pipeline.config import IdentitySettings
+from pipeline.contracts.meaning import identifiers_of
+from pipeline.contracts.reasons import Problem, Reason
+from pipeline.contracts.times import MAX_AHEAD_MS
+from pipeline.contracts.touchpoint import EncodedTouchpoint, encode_touchpoint, parse_touchpoint
+from pipeline.identity.normalise import normalise
+
+LARGEST_EVENT_BYTES: Final = 1_048_576
+"""What one touchpoint may have as JSON."""
+
+# A record travels in a batch with a header of its own (61 bytes) beside lengths and offsets of the record: room for
+# them, so that a broker with the same limit takes the batch.
+_RECORD_ROOM_BYTES: Final = 128
+
+_CONTENT_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """
+    A touchpoint that may enter.
+
+    Attributes:
+        content: Hash of everything but `sent_at` and `received_at`; equal for an event sent again.
+    """
+
+    event_id: str
+    record: EncodedTouchpoint
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A touchpoint that may not enter, and all that is wrong with it; the id is None where it has none."""
+
+    event_id: str | None
+    problems: tuple[Problem, ...]
+
+
+class Admission:
+    """
+    The judge at the door; keeps nothing from one touchpoint to the next.
+
+    Args:
+        identity: Which values identify nobody.
+        max_record_bytes: Largest record that Kafka takes.
+        keeps_receipt: Whether a `received_at` that a touchpoint brings is believed (files) or replaced (collector).
+    """
+
+    def __init__(self, identity: IdentitySettings, max_record_bytes: int, *, keeps_receipt: bool) -> None:
+        self._identity = identity
+        self._max_record_bytes = max_record_bytes
+        self._keeps_receipt = keeps_receipt
+
+    def judge(self, value: object, received_at: int) -> Admitted | Refused:
+        """
+        Judge one touchpoint.
+
+        Args:
+            value: Decoded JSON.
+            received_at: Moment of the receipt, epoch milliseconds.
+
+        Returns:
+            The record to produce, or everything that is wrong.
+        """
+        event = parse_touchpoint(value)
+        if isinstance(event, list):
+            return Refused(_id_of(value), tuple(event))
+        event_id = str(event["id"])
+        if event["received_at"] is None or not self._keeps_receipt:
+            event["received_at"] = received_at
+        if problems := self._problems(event):
+            return Refused(event_id, problems)
+        record = encode_touchpoint(event)
+        if (size := len(record.key) + len(record.value)) + _RECORD_ROOM_BYTES > self._max_record_bytes:
+            return Refused(event_id, (too_large(size),))
+        return Admitted(event_id, record, content_of(event))
+
+    def _problems(self, event: Mapping[str, Any]) -> tuple[Problem, ...]:
+        problems = []
+        if event["occurred_at"] > event["received_at"] + MAX_AHEAD_MS:
+            detail = "lies more than 24 hours after the receipt; check the sender's clock"
+            problems.append(Problem(Reason.FUTURE_TIME, "/occurred_at", detail))
+        if all(normalise(kind, value, self._identity) is None for kind, value in identifiers_of(event)):
+            detail = "no identifier names anybody: values like 0, null or anonymous are not counted"
+            problems.append(Problem(Reason.NO_IDENTIFIER, "/identities", detail))
+        return tuple(problems)
+
+
+def content_of(event: Mapping[str, Any]) -> bytes:
+    """Return the hash of an event's content: everything but when it was sent and received."""
+    content = {name: value for name, value in event.items() if name not in {"sent_at", "received_at"}}
+    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=_CONTENT_BYTES).digest()
+
+
+def too_large(size: int) -> Problem:
+    """Return the fault of an event with that many bytes."""
+    return Problem(Reason.TOO_LARGE, "", f"{size} bytes; a touchpoint has at most {LARGEST_EVENT_BYTES}")
+
+
+def not_json(value: bytes, error: orjson.JSONDecodeError) -> Problem:
+    """Return the fault of bytes that are no JSON, with the place where reading stopped."""
+    try:
+        value.decode()
+    except UnicodeDecodeError as fault:
+        return Problem(Reason.UNDECODABLE, "", f"not UTF-8 at byte {fault.start}")
+    return Problem(Reason.UNDECODABLE, "", f"not JSON: {error.msg} (column {error.colno})")
+
+
+def _id_of(value: object) -> str | None:
+    event_id = value.get("id") if isinstance(value, dict) else None
+    return event_id if isinstance(event_id, str) else None

@@ -1,0 +1,129 @@
+"""
+How far a feeder may run ahead of the readers of a bounded log: the rule, apart from Kafka and the clock.
+
+The embedded broker keeps a few megabytes of each partition and then drops the oldest, read or not. So a feeder sends
+to a partition only as much as was certainly read: what the reading group has not committed, plus what this feeder sent
+since it last looked, stays below a limit. Other feeders send too, and nobody counts for them between two looks:
+the limit must be well below the log's size divided by the feeders at work.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+# What a record costs in the log beside key and value: lengths, offset and time deltas, and its share of the header.
+RECORD_OVERHEAD_BYTES: Final = 24
+
+# A record of a size nobody knows: another producer's, before this feeder sent any.
+_GUESSED_RECORD_BYTES: Final = 300
+
+Target = tuple[str, int]
+"""Topic and partition."""
+
+
+class Unread(NamedTuple):
+    """What a partition holds: first and next offset, and the group's committed one (None: never committed)."""
+
+    low: int
+    high: int
+    committed: int | None
+
+    @property
+    def records(self) -> int:
+        """Return how many records wait to be read."""
+        return max(0, self.high - max(self.low, self.committed if self.committed is not None else self.low))
+
+
+class LagLedger:
+    """
+    What a sender knows of the partitions that it sends to.
+
+    It is asked before every record and told about every record, every delivery and every look at the broker; it never
+    looks by itself. Not for several threads at once.
+
+    Args:
+        max_lag_bytes: Unread bytes that a partition may have; 0 means no limit.
+    """
+
+    def __init__(self, max_lag_bytes: int) -> None:
+        self._limit = max_lag_bytes
+        self._partitions: dict[Target, _Partition] = {}
+        self._records = 0
+        self._bytes = 0
+
+    @property
+    def record_bytes(self) -> int:
+        """Return the average size of the records sent so far."""
+        return self._bytes // self._records if self._records else _GUESSED_RECORD_BYTES
+
+    def has_room(self, target: Target, size: int) -> bool:
+        """Tell whether that many bytes may go now; more than the limit may when nothing at all is unread."""
+        return self._fits(target, size, self._limit)
+
+    def has_eased(self, target: Target, size: int) -> bool:
+        """Tell whether, after a full stop, sending may go on: half of the limit is free, so the next stop is far."""
+        return self._fits(target, size, max(self._limit // 2, size + RECORD_OVERHEAD_BYTES))
+
+    def note_sent(self, target: Target, size: int) -> None:
+        """Count a record that was handed to the producer."""
+        cost = size + RECORD_OVERHEAD_BYTES
+        self._partitions.setdefault(target, _Partition()).sent += cost
+        self._records += 1
+        self._bytes += cost
+
+    def note_settled(self, target: Target, size: int) -> None:
+        """Count a record whose delivery report came: the broker's next answer includes it, or it is lost."""
+        self._partitions.setdefault(target, _Partition()).settled += size + RECORD_OVERHEAD_BYTES
+
+    def begin_look(self, target: Target) -> int:
+        """Return the mark to hand to `note_look`; to be taken before the broker is asked."""
+        return self._partitions.setdefault(target, _Partition()).settled
+
+    def note_look(self, target: Target, unread: Unread, mark: int) -> bool:
+        """
+        Take in what the broker said.
+
+        Returns:
+            Whether the readers moved on since the last look.
+        """
+        partition = self._partitions[target]
+        partition.unread = unread.records * self.record_bytes
+        partition.looked_at = mark
+        committed = unread.committed if unread.committed is not None else -1
+        moved = committed > partition.committed
+        partition.committed = committed
+        return moved
+
+    def _fits(self, target: Target, size: int, limit: int) -> bool:
+        if self._limit == 0:
+            return True
+        partition = self._partitions.get(target)
+        if partition is None or partition.unread is None:
+            return False
+        waiting = partition.unread + partition.sent - partition.looked_at
+        return waiting == 0 or waiting + size + RECORD_OVERHEAD_BYTES <= limit
+
+
+@dataclass(slots=True)
+class _Partition:
+    """Bytes sent and settled since the start, and what the last look found; None before the first."""
+
+    sent: int = 0
+    settled: int = 0
+    looked_at: int = 0
+    unread: int | None = None
+    committed: int = -1
+
+
+class StallWatch:
+    """Tells when waiting for readers that do not move has lasted too long; the time is handed in."""
+
+    def __init__(self, stall: timedelta, now: float) -> None:
+        self._stall_s = stall.total_seconds()
+        self._last_move = now
+
+    def is_stalled(self, now: float, *, moved: bool) -> bool:
+        """Take in one look at the readers and say whether to give up."""
+        if moved:
+            self._last_move = now
+        return now - self._last_move > self._stall_s

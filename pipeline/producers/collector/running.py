@@ -1,0 +1,114 @@
+"""
+The collector as a process: started, watched, stopped without losing what it took.
+
+The one rule: at the end no new connection is accepted, every request that came is answered, and only then Kafka is let
+go of.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from pipeline.config import Settings
+from pipeline.observability.health import Health
+from pipeline.observability.logs import configure
+from pipeline.observability.metrics import Metrics, process_metrics
+from pipeline.observability.server import serve
+from pipeline.producers.collector.courier import Courier
+from pipeline.producers.collector.service import Collector
+
+_CHECK_PAUSE_S: Final = 2.0
+_DRAIN_MARGIN: Final = timedelta(seconds=5)
+
+_log = logging.getLogger(__name__)
+
+
+def run_collector(settings: Settings) -> int:
+    """
+    Run the collector until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code: 0 after a clean stop, 1 where a port is taken, 2 where nobody could write.
+    """
+    configure(settings.observability)
+    if not any(key.get_secret_value() for key in settings.collector.write_keys.values()):
+        print(  # noqa: T201 - the command's own error, before there is anything else
+            "collect: there is no write key, so nobody could send anything; set "
+            """THROUGHLINE_COLLECTOR__WRITE_KEYS='{"name": "key"}'""",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        return asyncio.run(_run(settings))
+    except OSError as error:
+        print(f"collect: cannot listen: {error}; choose another port", file=sys.stderr)  # noqa: T201 - as above
+        return 1
+
+
+async def _run(settings: Settings) -> int:
+    registry = CollectorRegistry()
+    process_metrics(registry)
+    metrics = Metrics(registry)
+    health = Health(settings.observability.progress_timeout)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with serve(settings.observability, registry, health) as observed:
+        courier = Courier(settings.kafka, settings.collector.delivery_timeout)
+        drain = settings.collector.delivery_timeout + _DRAIN_MARGIN
+        collector = Collector(settings, courier, metrics, health)
+        runner = web.AppRunner(
+            collector.application(),
+            access_log=None,
+            auto_decompress=False,
+            shutdown_timeout=drain.total_seconds(),
+        )
+        try:
+            await runner.setup()
+            site = web.TCPSite(runner, settings.collector.host, settings.collector.port, backlog=1024)
+            await site.start()
+            watch = asyncio.create_task(_watch_kafka(courier, collector, health))
+            _log.info("the collector listens on %s, its metrics on %s", _address(runner), observed.url)
+            health.ready()
+            await stop.wait()
+            _log.info("stopping: answering what came in")
+            health.stopping()
+            watch.cancel()
+            await site.stop()
+        finally:
+            await runner.cleanup()
+            await asyncio.to_thread(courier.close)
+    return 0
+
+
+async def _watch_kafka(courier: Courier, collector: Collector, health: Health) -> None:
+    """
+    Ask now and then whether Kafka answers: while it does not, requests are refused at once.
+
+    Other brokers than before may have lost what the old ones confirmed (the embedded one keeps its log in memory), so
+    nothing counts as seen any more.
+    """
+    known: str | None = None
+    while True:
+        name = await courier.broker_name()
+        if name is None:
+            health.block("kafka", "does not answer; try again later")
+        else:
+            health.unblock("kafka")
+            if known is not None and name != known:
+                collector.forget_seen()
+            known = name
+        health.sign("asked Kafka")
+        await asyncio.sleep(_CHECK_PAUSE_S)
+
+
+def _address(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://{host}:{port}"

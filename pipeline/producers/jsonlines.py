@@ -1,0 +1,127 @@
+"""
+Files of touchpoints, one JSON object a line, plain or gzip.
+
+The one rule: memory does not grow with the file, nor with its longest line. A line that cannot be read is counted
+with its number and reason, and the next one is read as if nothing had happened; a gzip stream that breaks off is the
+fault of the line where it broke.
+"""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+import orjson
+
+from pipeline.contracts.reasons import Problem, Reason
+from pipeline.producers.admission import LARGEST_EVENT_BYTES, Refused, not_json, too_large
+from pipeline.producers.errors import InputError
+from pipeline.producers.importing import Importer, ImportReport
+
+STDIN: Final = "-"
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_BUFFER_BYTES: Final = 1 << 20
+
+# A touchpoint of the largest size and its line end.
+_LONGEST_READ: Final = LARGEST_EVENT_BYTES + 2
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """
+    An opened file of lines.
+
+    Attributes:
+        stream: The decoded bytes.
+        size: Bytes of the file as it lies on disk; None where nobody knows.
+        position: How many of them were read so far.
+    """
+
+    stream: BinaryIO
+    size: int | None
+    position: Callable[[], int]
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[Input]:
+    """
+    Open a file of touchpoints, or standard input for `-`; gzip is recognised by its first bytes.
+
+    Raises:
+        InputError: If the file cannot be opened.
+    """
+    if name == STDIN:
+        # Nothing is closed here: standard input belongs to the process.
+        yield Input(_decoded(sys.stdin.buffer), None, lambda: 0)
+        return
+    path = Path(name)
+    try:
+        raw = path.open("rb", buffering=_BUFFER_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a file of JSON lines, or -") from error
+    with raw:
+        size = path.stat().st_size if raw.seekable() else None
+        yield Input(_decoded(raw), size, raw.tell if raw.seekable() else lambda: 0)
+
+
+def import_lines(stream: BinaryIO, importer: Importer) -> ImportReport:
+    """
+    Take every line of a stream; empty lines are passed over.
+
+    Returns:
+        The report, with the numbers of the lines.
+    """
+    for number, line in _lines(stream):
+        if isinstance(line, Problem):
+            importer.reject(number, Refused(None, (line,)))
+            continue
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            importer.reject(number, Refused(None, (not_json(line, error),)))
+            continue
+        importer.take(number, value)
+    return importer.report
+
+
+def _decoded(raw: BinaryIO) -> BinaryIO:
+    peek = getattr(raw, "peek", None)
+    head: bytes = peek(2)[:2] if peek is not None else b""
+    return cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb")) if head == _GZIP_MAGIC else raw
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | Problem]]:
+    """Yield the lines that are not empty with their numbers; a fault stands in for a line that cannot be had."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = stream.readline(_LONGEST_READ)
+            is_cut = len(line) == _LONGEST_READ and not line.endswith(b"\n")
+            skipped = _skip_line(stream) if is_cut else 0
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            yield number, Problem(Reason.UNDECODABLE, "", f"the gzip data ends or breaks here: {error}")
+            return
+        if not line:
+            return
+        text = line.removeprefix(_UTF8_MARK).strip() if number == 1 else line.strip()
+        if is_cut or len(text) > LARGEST_EVENT_BYTES:
+            yield number, too_large(len(line) + skipped)
+        elif text:
+            yield number, text
+
+
+def _skip_line(stream: BinaryIO) -> int:
+    """Read on to the end of the line without keeping it; returns the bytes passed over."""
+    skipped = 0
+    while rest := stream.readline(_LONGEST_READ):
+        skipped += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return skipped
