@@ -20,9 +20,9 @@ STAGES = ("collect", "land", "stitch")
 OUTCOMES = ("received", "stored", "duplicate", "rejected")
 PARTS = (
     "decode",
-    "enrich",
-    "keys",
+    "facts",
     "insert",
+    "complete",
     "announce",
     "closure",
     "read",

@@ -44,6 +44,12 @@ class Health:
         with self._lock:
             self._not_ready = "stopping"
 
+    @property
+    def was_ready(self) -> bool:
+        """Tell whether the start is over."""
+        with self._lock:
+            return self._not_ready is None
+
     def sign(self, what: str) -> None:
         """Give a sign of life: something was finished, tried again, or there is nothing to do."""
         with self._lock:

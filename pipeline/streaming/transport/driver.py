@@ -13,6 +13,7 @@ Verified against faust-streaming 0.15.3 and aiokafka 0.14.0:
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,6 +28,8 @@ from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.transport.ledger import AckLedger
 from pipeline.streaming.transport.reading import ChunkReader, Fetched
+
+logger = logging.getLogger(__name__)
 
 # A fetch waits so long for data. The embedded broker always waits the whole time when it had nothing at first.
 FETCH_WAIT_MS = 100
@@ -103,15 +106,15 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
         try:
             await consumer.commit(wanted)
         except (CommitFailedError, IllegalStateError) as error:
-            self.log.info("Offsets not committed, a rebalance is under way; records come again: %s", error)
+            logger.info("Offsets not committed, a rebalance is under way; records come again: %s", error)
             return False
         except KafkaError as error:
             if not self._commits_fail:
-                self.log.warning("Offsets cannot be committed for now, trying again: %r", error)
+                logger.warning("Offsets cannot be committed for now, trying again: %r", error)
             self._commits_fail = True
             return False
         if self._commits_fail:
-            self.log.info("Offsets are committed again")
+            logger.info("Offsets are committed again")
         self._commits_fail = False
         return True
 
@@ -123,6 +126,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
         self._ledgers: dict[Foreign, AckLedger] = {}
         self._delivered: dict[tuple[Foreign, int], Foreign] = {}
         self._must_seek = False
+        self.committed_offsets: dict[Foreign, int] = {}
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -141,9 +145,17 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
     async def perform_seek(self) -> None:
         """Read again from what is committed; whatever is in flight is finished for nothing."""
         starts = await self.seek_to_committed()
-        for partition in starts:
-            self._disown(TP(partition.topic, partition.partition))
+        for partition, offset in starts.items():
+            tp = TP(partition.topic, partition.partition)
+            self._disown(tp)
+            self.committed_offsets[tp] = offset
         self._must_seek = False
+
+    async def release(self) -> None:
+        """Commit what is finished and disown the rest: the last thing before a worker stops."""
+        self.stop_flow()
+        await self._commit_in_time()
+        self._disown_all()
 
     async def on_partitions_revoked(self, revoked: set[Foreign]) -> None:
         """Let work that is under way end, commit it, and disown the rest."""
@@ -153,8 +165,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
         if settle is not None:
             await settle()
         await self._commit_in_time()
-        for partition in list(self._ledgers):
-            self._disown(partition)
+        self._disown_all()
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
@@ -181,6 +192,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
             return False
         for partition, offset in offsets.items():
             ledgers[partition].committed(offset)
+            self.committed_offsets[partition] = offset
         return True
 
     def verify_event_path(self, now: float, tp: Foreign) -> None:
@@ -210,7 +222,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
                 await self.perform_seek()
             fetched = await self._thread.getmany(active, POLL_TIMEOUT_S)
         except KafkaError as error:
-            self.log.warning("Cannot read from Kafka, trying again: %r", error)
+            logger.warning("Cannot read from Kafka, trying again: %r", error)
             self._must_seek = True
             await self.sleep(KAFKA_TROUBLE_PAUSE_S)
             return
@@ -224,7 +236,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
         chunk = item.chunk
         tp = TP(chunk.topic, chunk.partition)
         if chunk.lost:
-            self.log.error(
+            logger.error(
                 "%s/%s: the broker dropped %s records before offset %s, unread",
                 tp.topic,
                 tp.partition,
@@ -288,11 +300,16 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
                 message.acked = True
                 self._unacked_messages.discard(message)
 
+    def _disown_all(self) -> None:
+        for partition in list(self._ledgers):
+            self._disown(partition)
+        self.committed_offsets.clear()
+
     async def _commit_in_time(self) -> None:
         try:
             await asyncio.wait_for(self.commit(), LAST_COMMIT_TIMEOUT_S)
         except TimeoutError:
-            self.log.warning("Finished offsets could not be committed in time; their records come again")
+            logger.warning("Finished offsets could not be committed in time; their records come again")
 
 
 class Transport(stock.Transport):  # type: ignore[misc]  # Faust ships no types

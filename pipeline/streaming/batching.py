@@ -1,0 +1,64 @@
+"""
+When waiting chunks become a batch: pure, with the time handed in.
+
+Under load chunks pile up while a batch is at work, so the next one is as large as the limit allows and starts at
+once: throughput rises with the load. When little comes, the first chunk waits up to `linger` for company, so that a
+trickle over many partitions costs one INSERT instead of many.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPolicy:
+    """
+    The rule of batching.
+
+    Attributes:
+        max_size: Most records (or keys) in one batch; a single chunk may be larger and is then a batch of its own.
+        linger: How long the first chunk waits for others.
+    """
+
+    max_size: int
+    linger: timedelta
+
+    def patience(self, waiting_size: int, waited: timedelta) -> timedelta:
+        """
+        Tell how much longer to wait for company; zero means: go.
+
+        Args:
+            waiting_size: Size of all that waits.
+            waited: How long the first of it has been waiting.
+        """
+        if waiting_size >= self.max_size:
+            return timedelta(0)
+        return max(timedelta(0), self.linger - waited)
+
+    def take(self, sizes: Sequence[int]) -> int:
+        """Tell how many of the waiting chunks, in their order, make one batch: at least one of those there are."""
+        total = 0
+        for taken, size in enumerate(sizes):
+            total += size
+            if taken and total > self.max_size:
+                return taken
+        return len(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPolicy:
+    """
+    When to look for lost announcements: at the start, then every `interval` when idle, at the latest every fifth.
+
+    Under load nearly everything that a sweep would find is announced already and waits in the queue.
+    """
+
+    interval: timedelta
+    overdue: int = 5
+
+    def is_due(self, since_last: timedelta | None, *, is_idle: bool) -> bool:
+        """Decide; `since_last` is None before the first sweep."""
+        if since_last is None:
+            return True
+        return since_last >= (self.interval if is_idle else self.interval * self.overdue)

@@ -1,0 +1,198 @@
+"""
+From delivered chunks to finished batches: gather, do, acknowledge, in this order and never otherwise.
+
+A chunk is acknowledged only after the batch it is in was done without an error. One batch is at work at a time; the
+transport prefetches the next ones meanwhile. When partitions are revoked or the worker stops, the batch at work gets
+some time to end; whatever is not done by then is abandoned, which means: not acknowledged and read again by whoever
+gets the partition.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from pipeline.streaming.batching import BatchPolicy, SweepPolicy
+from pipeline.streaming.records import Chunk
+from pipeline.streaming.retry import Persistence
+from pipeline.streaming.workthread import WorkThread
+
+logger = logging.getLogger(__name__)
+
+
+class BatchWork(Protocol):
+    """
+    What a worker does with a batch.
+
+    Called in the work thread, one call at a time. May block. Whatever it raises, the same batch comes again; so it
+    must bear being said twice.
+    """
+
+    name: str
+    """For the log."""
+
+    def size(self, chunk: Chunk) -> int:
+        """Return what a chunk counts towards the limit of a batch; called in the event loop, must be quick."""
+
+    def run(self, chunks: Sequence[Chunk]) -> None:
+        """Do the batch; when this returns, its chunks are acknowledged."""
+
+    def sweep(self) -> bool:
+        """Look for work that nobody announced and do it; return True if there may be more at once."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A chunk that an agent got: `acknowledge` makes its offsets committable, `is_void` says they are not ours now."""
+
+    chunk: Chunk
+    acknowledge: Callable[[], object]
+    is_void: Callable[[], bool]
+    size: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps:
+    """When to sweep, and whether this worker is the one that should."""
+
+    policy: SweepPolicy
+    is_ours: Callable[[], bool]
+
+
+class BatchRunner:
+    """
+    Runs one kind of work over the chunks of one worker.
+
+    All methods are called from the event loop.
+    """
+
+    def __init__(
+        self, work: BatchWork, policy: BatchPolicy, persistence: Persistence, sweeps: Sweeps | None = None
+    ) -> None:
+        self._work = work
+        self._policy = policy
+        self._persistence = persistence
+        self._sweeps = sweeps
+        self._thread = WorkThread(work.name)
+        self._waiting: deque[Delivery] = deque()
+        self._waiting_size = 0
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._given_up = False
+        self._stopping = False
+        self._swept_at: float | None = None
+
+    @property
+    def has_work(self) -> bool:
+        """Tell whether a batch is at work or chunks wait."""
+        return bool(self._waiting) or not self._idle.is_set() or self._thread.is_busy
+
+    @property
+    def at_work_for(self) -> timedelta | None:
+        """Tell how long the thread has been at the same thing; None if it is free."""
+        return self._thread.busy_for
+
+    def accept(self, delivery: Delivery) -> None:
+        """Take a chunk; called by an agent, never blocks (the transport bounds what is in flight)."""
+        delivery.size = self._work.size(delivery.chunk)
+        self._waiting.append(delivery)
+        self._waiting_size += delivery.size
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work until `stop`; nothing that a batch raises ends this."""
+        may_sweep = True
+        while not self._stopping:
+            if may_sweep and self._sweep_is_due():
+                await self._do_sweep()
+                may_sweep = False
+                continue
+            may_sweep = True
+            batch = self._ready_batch()
+            if batch:
+                await self._do(batch)
+            elif not self._sweep_is_due():
+                self._news.clear()
+                await self._wait(self._pause())
+
+    async def settle(self, grace: timedelta) -> None:
+        """Drop what waits and give the batch at work some time; called before partitions are revoked."""
+        self._waiting.clear()
+        self._waiting_size = 0
+        await self._end_batch(grace)
+
+    async def stop(self, grace: timedelta) -> bool:
+        """End `run`; return False if work still runs in the thread after `grace`."""
+        self._stopping = True
+        self._news.set()
+        await self.settle(grace)
+        self._thread.close()
+        return self._idle.is_set() and not self._thread.is_busy
+
+    async def _do(self, batch: list[Delivery]) -> None:
+        chunks = [delivery.chunk for delivery in batch]
+
+        def at_work() -> bool:
+            self._work.run(chunks)
+            return True
+
+        if await self._persist(self._work.name, at_work):
+            for delivery in batch:
+                delivery.acknowledge()
+
+    async def _do_sweep(self) -> None:
+        more = await self._persist(f"{self._work.name} sweep", self._work.sweep)
+        self._swept_at = None if more else time.monotonic()
+
+    async def _persist(self, name: str, at_work: Callable[[], bool]) -> bool | None:
+        self._idle.clear()
+        self._given_up = False
+        try:
+            return await self._persistence.until_done(name, lambda: self._thread.run(at_work), lambda: self._given_up)
+        finally:
+            self._idle.set()
+
+    async def _end_batch(self, grace: timedelta) -> None:
+        try:
+            await asyncio.wait_for(self._idle.wait(), grace.total_seconds())
+        except TimeoutError:
+            self._given_up = True
+            logger.warning("%s: a batch did not end within %s s; it is not committed", self._work.name, grace.seconds)
+
+    def _ready_batch(self) -> list[Delivery]:
+        while self._waiting and self._waiting[0].is_void():
+            self._waiting_size -= self._waiting.popleft().size
+        if not self._waiting or self._patience() > timedelta(0):
+            return []
+        taken = self._policy.take([delivery.size for delivery in self._waiting])
+        batch = [self._waiting.popleft() for _ in range(taken)]
+        self._waiting_size -= sum(delivery.size for delivery in batch)
+        return [delivery for delivery in batch if not delivery.is_void()]
+
+    def _patience(self) -> timedelta:
+        waited = timedelta(seconds=time.monotonic() - self._waiting[0].since)
+        return self._policy.patience(self._waiting_size, waited)
+
+    def _pause(self) -> float:
+        if self._waiting:
+            return self._patience().total_seconds()
+        return 1.0
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._news.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _sweep_is_due(self) -> bool:
+        if self._sweeps is None or not self._sweeps.is_ours():
+            self._swept_at = None
+            return False
+        since = None if self._swept_at is None else timedelta(seconds=time.monotonic() - self._swept_at)
+        return self._sweeps.policy.is_due(since, is_idle=not self._waiting)

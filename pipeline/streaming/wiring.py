@@ -1,0 +1,50 @@
+"""
+Where a worker's parts are put together: warehouse, identity and the protocols of landing and stitching.
+
+Kept apart from the worker's life so that tests can live one with other work.
+"""
+
+from collections.abc import Callable
+
+from pipeline.config import Settings
+from pipeline.observability.metrics import Metrics
+from pipeline.streaming.landing import Landing, Origin
+from pipeline.streaming.ports import Announcer, Publisher
+from pipeline.streaming.runner import BatchWork
+from pipeline.streaming.stitcher import StitchRulesOf
+from pipeline.streaming.work import Land, LandWork, StitchWork
+from pipeline.warehouse.connection import connect
+from pipeline.warehouse.facts import FactStore
+from pipeline.warehouse.results import StitchStore
+
+
+def landing_work(
+    settings: Settings, announcer: Announcer, log_id_of_broker: Callable[[], str], metrics: Metrics
+) -> BatchWork:
+    """
+    Return the work of a landing worker; warehouse and broker are first spoken to by its first batch.
+
+    Args:
+        settings: All settings.
+        announcer: Takes the identifiers of what was landed.
+        log_id_of_broker: Asks the broker for the name of its log, where the settings give none.
+        metrics: Where to count.
+    """
+
+    def open_landing() -> Land:
+        log_id = settings.kafka.log_id or log_id_of_broker()
+        origin = Origin(log_id, settings.kafka.max_record_bytes)
+        return Landing(FactStore(connect(settings.clickhouse)), announcer, settings.identity, origin).land
+
+    return LandWork(open_landing, metrics)
+
+
+def stitching_work(settings: Settings, publisher: Publisher, worker: str, metrics: Metrics) -> BatchWork:
+    """Return the work of a stitching worker; the warehouse is first spoken to by its first batch."""
+
+    def open_store() -> StitchStore:
+        client = connect(settings.clickhouse)
+        return StitchStore(client, settings.stitching.rules_version, settings.stitching.sweep_margin)
+
+    rules = StitchRulesOf(settings.identity, settings.stitching, settings.pain_points)
+    return StitchWork(open_store, publisher, rules, worker, metrics)

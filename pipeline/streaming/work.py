@@ -1,0 +1,191 @@
+"""
+What the workers do with a batch: land it, or stitch the identifiers that it names.
+
+Here the protocols (landing, stitcher) meet the warehouse, Kafka and the metrics. Connections are opened by the first
+batch, in the work thread, so that a warehouse that is away at the start is waited for like any other outage.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import polars as pl
+
+from pipeline.contracts.updates import KEY_BYTES, decode_dirty
+from pipeline.observability.metrics import Metrics
+from pipeline.streaming.ports import Publisher
+from pipeline.streaming.records import Chunk
+from pipeline.streaming.stitch_port import StitchStore
+from pipeline.streaming.stitcher import StitchOutcome, StitchRulesOf, stitch_batch
+
+logger = logging.getLogger(__name__)
+
+# A sweep looks at everything at the start and every so many times; in between only at what landed since the last one.
+FULL_SWEEP_EVERY = 10
+# Clocks of the worker and the warehouse may differ by this much.
+CLOCK_SLACK = timedelta(minutes=10)
+
+
+class LandReport(Protocol):
+    """What the metrics need to know of a landed batch."""
+
+    @property
+    def stored(self) -> int:
+        """Events that are now in the warehouse."""
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Rejected records by reason."""
+
+    @property
+    def received_at_ms(self) -> pl.Series:
+        """Receipt of each stored event, in epoch milliseconds."""
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Time by part."""
+
+
+Land = Callable[[Sequence[Chunk]], LandReport]
+"""Lands a batch; see `pipeline.streaming.landing`."""
+
+
+class LandWork:
+    """Lands chunks of touchpoint topics; the `BatchWork` of a landing worker."""
+
+    name = "land"
+
+    def __init__(self, open_landing: Callable[[], Land], metrics: Metrics) -> None:
+        self._open_landing = open_landing
+        self._land: Land | None = None
+        self._metrics = metrics
+
+    def size(self, chunk: Chunk) -> int:
+        """Return the number of records."""
+        return len(chunk.records)
+
+    def run(self, chunks: Sequence[Chunk]) -> None:
+        """Land a batch; it is then in the warehouse and announced."""
+        if self._land is None:
+            self._land = self._open_landing()
+        began = time.perf_counter()
+        report = self._land(chunks)
+        self._tell(chunks, report, time.perf_counter() - began)
+
+    def sweep(self) -> bool:
+        """Do nothing: whoever lands has nothing to look for."""
+        return False
+
+    def _tell(self, chunks: Sequence[Chunk], report: LandReport, seconds: float) -> None:
+        metrics = self._metrics
+        ages_s = time.time() - report.received_at_ms.cast(pl.Float64).to_numpy() / 1000
+        records = sum(len(chunk.records) for chunk in chunks)
+        metrics.count("throughline_events_total", records, stage="land", outcome="received")
+        metrics.count("throughline_events_total", report.stored, stage="land", outcome="stored")
+        metrics.count("throughline_events_total", sum(report.reasons.values()), stage="land", outcome="rejected")
+        for reason, count in report.reasons.items():
+            metrics.count("throughline_rejected_total", count, reason=reason)
+        for chunk in chunks:
+            if chunk.lost:
+                metrics.count("throughline_lost_records_total", chunk.lost, topic=chunk.topic)
+        metrics.observe_all("throughline_freshness_seconds", ages_s, stage="land")
+        metrics.observe("throughline_batch_size", records, stage="land")
+        metrics.observe("throughline_stage_seconds", seconds, stage="land", part="batch")
+        for part, taken in report.seconds.items():
+            metrics.observe("throughline_stage_seconds", taken, stage="land", part=part)
+
+
+class StitchWork:
+    """Stitches the identifiers that chunks of `stitch.dirty` name; the `BatchWork` of a stitching worker."""
+
+    name = "stitch"
+
+    def __init__(
+        self,
+        open_store: Callable[[], StitchStore],
+        publisher: Publisher,
+        rules: StitchRulesOf,
+        worker: str,
+        metrics: Metrics,
+    ) -> None:
+        self._open_store = open_store
+        self._store: StitchStore | None = None
+        self._publisher = publisher
+        self._rules = rules
+        self._worker = worker
+        self._metrics = metrics
+        self._sweeps = 0
+        self._swept_to: datetime | None = None
+
+    def size(self, chunk: Chunk) -> int:
+        """Return how many identifiers the chunk names, more or less."""
+        return sum([len(record.value or b"") for record in chunk.records]) // KEY_BYTES
+
+    def run(self, chunks: Sequence[Chunk]) -> None:
+        """Stitch everybody whom the batch names; their rows are then in the warehouse and published."""
+        keys = dirty_keys(chunks)
+        for chunk in chunks:
+            if chunk.lost:
+                self._metrics.count("throughline_lost_records_total", chunk.lost, topic=chunk.topic)
+        if len(keys):
+            self._stitch(keys)
+        oldest_ms = min((record.timestamp for chunk in chunks for record in chunk.records), default=0)
+        if oldest_ms > 0:
+            self._metrics.observe("throughline_freshness_seconds", time.time() - oldest_ms / 1000, stage="stitch")
+
+    def sweep(self) -> bool:
+        """Find identifiers whose announcement was lost and stitch them; True if there may be more."""
+        limit, began = self._rules.stitching.max_batch_keys, datetime.now(UTC)
+        is_full = self._swept_to is None or self._sweeps % FULL_SWEEP_EVERY == 0
+        found = self._opened().stale_identifiers(limit, None if is_full else self._swept_to)
+        self._metrics.count("throughline_sweeps_total")
+        if len(found):
+            self._metrics.count("throughline_sweep_finds_total", len(found))
+            logger.info("sweep: %s identifiers have facts newer than their row; stitching them", len(found))
+            self._stitch(found)
+        if len(found) >= limit:
+            return True
+        self._sweeps += 1
+        self._swept_to = began - 2 * self._rules.stitching.sweep_margin - CLOCK_SLACK
+        return False
+
+    def _opened(self) -> StitchStore:
+        if self._store is None:
+            self._store = self._open_store()
+        return self._store
+
+    def _stitch(self, keys: pl.Series) -> None:
+        began = time.perf_counter()
+        outcome = stitch_batch(keys, self._opened(), self._publisher, self._rules, self._worker)
+        self._tell(len(keys), outcome, time.perf_counter() - began)
+
+    def _tell(self, keys: int, outcome: StitchOutcome, seconds: float) -> None:
+        metrics = self._metrics
+        metrics.count("throughline_events_total", outcome.facts, stage="stitch", outcome="received")
+        metrics.count("throughline_events_total", outcome.facts, stage="stitch", outcome="stored")
+        metrics.count("throughline_journeys_published_total", outcome.published)
+        metrics.observe("throughline_batch_size", keys, stage="stitch")
+        metrics.observe("throughline_stage_seconds", seconds, stage="stitch", part="batch")
+        for part, taken in outcome.seconds.items():
+            metrics.observe("throughline_stage_seconds", taken, stage="stitch", part=part)
+        if "write" in outcome.seconds:
+            metrics.observe("throughline_warehouse_insert_seconds", outcome.seconds["write"], table="stitched")
+
+
+def dirty_keys(chunks: Sequence[Chunk]) -> pl.Series:
+    """
+    Return the distinct identifiers that chunks of `stitch.dirty` name.
+
+    A record that is not ours is left out and logged: only workers write that topic, and the sweep finds what it named.
+    """
+    packed = bytearray()
+    for chunk in chunks:
+        for record in chunk.records:
+            try:
+                packed += decode_dirty(record.value or b"")
+            except ValueError as error:
+                logger.warning("%s/%s offset %s: left out, %s", chunk.topic, chunk.partition, record.offset, error)
+    keys = [bytes(packed[start : start + KEY_BYTES]) for start in range(0, len(packed), KEY_BYTES)]
+    return pl.Series("ident_key", keys, dtype=pl.Binary).unique(maintain_order=True)
