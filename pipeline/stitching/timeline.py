@@ -82,11 +82,10 @@ def timeline(facts: pl.DataFrame, customers: Customers, rules: StitchRules) -> T
         Each touchpoint once, numbered.
     """
     owners = customers.rows.select("ident_key").with_columns(pl.Series("customer", customers.index))
-    steps = _true_contents(
-        facts.filter(~pl.col("type").str.starts_with("identity."))
-        .join(owners, on="ident_key")
-        .sort("customer", "occurred_at", "event_uid")
-    ).with_row_index("row")
+    ordered = facts.join(owners, on="ident_key").sort("customer", "occurred_at", "event_uid")
+    # Which content is true comes first: a correction may turn a touchpoint into one that counts nowhere.
+    says_who = pl.col("type").str.starts_with("identity.")
+    steps = _true_contents(ordered).filter(~says_who).with_row_index("row")
     customer = steps["customer"].to_numpy()
     times = steps["occurred_at"].to_physical().to_numpy()
     journey = np.cumsum(runs(customer, times, _milliseconds(rules.journey_gap))) - 1
