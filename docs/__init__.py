@@ -1,1 +1,1 @@
-
+"""The documentation, and what renders its reference pages from the code."""

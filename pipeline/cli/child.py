@@ -42,7 +42,7 @@ class Part:
     What a part is: how it is started and how it says that it is ready.
 
     `health` is the URL that answers 200 when it is ready; empty: the part prints a JSON line with `"ready": true`,
-    or, for a `is_task`, ends with exit code 0.
+    or, as a task, ends with exit code 0. `patience_s` is the time between asking it to end and killing it.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     health: str = ""
     is_task: bool = False
+    patience_s: float = END_PATIENCE_S
 
 
 class Child:
@@ -93,13 +94,14 @@ class Child:
         self.said = {}
         self._born, self._probe_at, self.state = now, now, State.STARTING
 
-    def end(self, now: float, patience_s: float = END_PATIENCE_S) -> None:
+    def end(self, now: float, patience_s: float | None = None) -> None:
         """Ask the process to end; `tick` kills it when its time is over."""
         if self._process is None:
             self.state = State.WAITING
         elif self.state is not State.ENDING:
             self._process.send_signal(signal.SIGTERM)
-            self._kill_at, self.state = now + patience_s, State.ENDING
+            self._kill_at = now + (self.part.patience_s if patience_s is None else patience_s)
+            self.state = State.ENDING
 
     def kill(self) -> None:
         """End the process at once."""

@@ -4,13 +4,16 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.cli.child import Part
+from pipeline.cli.child import END_PATIENCE_S, Part
 from pipeline.cli.installation import Installation
 from pipeline.cli.runfile import Run
 from pipeline.config import DATA_VARIABLE, Settings, environment_name
+from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
 
 # A third of what a partition of the embedded broker holds: feeders wait long before it drops anything.
 FEEDER_MAX_LAG_BYTES = 1_500_000
+# The collector answers every request that came in; the last one may wait this long for Kafka.
+_COLLECTOR_PATIENCE_S = 30.0
 WRITE_KEY_NAME = "default"
 
 
@@ -52,7 +55,13 @@ def plan_parts(folder: Path, installation: Installation, settings: Settings, nam
         environment_name("collector", "write_keys"): json.dumps({**write_keys, WRITE_KEY_NAME: installation.write_key}),
     }
     parts = [
-        Part("broker", (*python, *_server("broker", folder, installation)), logs / "broker.log", (), common),
+        Part(
+            "broker",
+            (*python, *_server("broker", folder, installation), *_topics(settings)),
+            logs / "broker.log",
+            (),
+            common,
+        ),
         Part("warehouse", (*python, *_server("warehouse", folder, installation)), logs / "warehouse.log", (), common),
         Part(
             "migrate",
@@ -77,6 +86,7 @@ def plan_parts(folder: Path, installation: Installation, settings: Settings, nam
                 ("broker", "migrate"),
                 {**common, **own},
                 health=f"http://127.0.0.1:{port}/readyz",
+                patience_s=_COLLECTOR_PATIENCE_S if name == "collector" else END_PATIENCE_S,
             )
         )
     return parts
@@ -105,6 +115,11 @@ def _workers(role: str, number: int) -> list[str]:
 def _server(name: str, folder: Path, installation: Installation) -> tuple[str, ...]:
     port = str(installation.ports[name])
     return (f"pipeline.embedded.{name}", "--data", str(folder / name), "--port", port)
+
+
+def _topics(settings: Settings) -> list[str]:
+    names = (*TOUCHPOINT_TOPICS, STITCH_DIRTY, JOURNEYS_UPDATED, CX_SIGNALS)
+    return [f"--topic={name}:{settings.kafka.partitions}" for name in names]
 
 
 def common_environment(folder: Path, installation: Installation) -> dict[str, str]:

@@ -22,6 +22,8 @@ from pipeline.config import environment_name
 
 TICK_S = 0.05
 MOST_NOTICES = 20
+# Time for readers and writers of a broker that died: what they have in hand can be landed, nothing can be sent.
+BROKEN_PATIENCE_S = 4.0
 BROKER, WAREHOUSE, COLLECTOR = "broker", "warehouse", "collector"
 
 
@@ -106,7 +108,7 @@ class Supervisor:
         if not broker.is_alive and self._run.log_id:
             lost_log, self._run.log_id = self._run.log_id, ""
             for user in self._users_of_broker():
-                user.end(now)
+                user.end(now, BROKEN_PATIENCE_S)
             self._notice(
                 f"the broker ended and its log {lost_log} with it (embedded: memory only); records that it had "
                 "accepted and that were not landed yet are lost; whoever sent them may send them again"

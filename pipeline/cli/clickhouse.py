@@ -1,0 +1,92 @@
+"""
+Reading the warehouse over plain HTTP: what the commands for people need, and nothing to import that is slow.
+
+Workers use `pipeline.warehouse`; this asks as an analyst does, with the analyst's rights.
+"""
+
+import base64
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
+
+import orjson
+
+from pipeline.cli.errors import NOT_SO, WRONG_USAGE, CommandError
+
+TIMEOUT_S = 300
+CHUNK_BYTES = 1 << 16
+# Wrong in the text of the statement, so that asking again as it stands cannot help: unknown function, column or
+# table, syntax, type mismatch, ambiguous or missing names, unknown format, wrong number of arguments.
+STATEMENT_CODES = frozenset({16, 36, 42, 43, 46, 47, 53, 60, 62, 73, 81, 179, 184, 215, 386, 456})
+
+
+class Warehouse:
+    """
+    Someone who may read.
+
+    Args:
+        url: http(s)://user:password@host:port/database.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.place = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"
+        self._database = unquote(parts.path.strip("/")) or "default"
+        credentials = f"{unquote(parts.username or 'default')}:{unquote(parts.password or '')}"
+        self._authorization = "Basic " + base64.b64encode(credentials.encode()).decode()
+
+    @contextmanager
+    def ask(self, sql: str, form: str, parameters: Mapping[str, str] | None = None) -> Iterator[HTTPResponse]:
+        """
+        Send a statement and hand over the answer as it streams in.
+
+        Args:
+            sql: The statement; its own FORMAT wins over `form`.
+            form: ClickHouse format of the answer.
+            parameters: Values of `{name:Type}` places.
+
+        Raises:
+            CommandError: If nothing answers, or the warehouse refuses.
+        """
+        options = {"database": self._database, "default_format": form}
+        options |= {f"param_{name}": _parameter(value) for name, value in (parameters or {}).items()}
+        request = urllib.request.Request(
+            f"{self.place}/?{urlencode(options)}", data=sql.encode(), headers={"Authorization": self._authorization}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+                yield answer
+        except urllib.error.HTTPError as error:
+            raise _refusal(error.read().decode(errors="replace")) from error
+        except (OSError, HTTPException) as error:
+            raise CommandError(
+                f"the warehouse does not answer ({getattr(error, 'reason', error)})",
+                where=self.place,
+                remedy="`throughline status` shows whether it runs",
+            ) from error
+
+    def rows(self, sql: str, parameters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Return all rows of an answer."""
+        with self.ask(sql, "JSONEachRow", parameters) as answer:
+            return [orjson.loads(line) for line in answer.read().splitlines() if line]
+
+
+def _parameter(value: str) -> str:
+    """Escape a value as ClickHouse reads parameters (TSV)."""
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+
+
+def _refusal(text: str) -> CommandError:
+    match = re.search(r"Code: (\d+)\. (?:DB::Exception: )?(.*)", text, re.DOTALL)
+    code = int(match[1]) if match else 0
+    said = (match[2] if match else text).strip().splitlines()
+    message = re.sub(r"\s*\(version [^)]*\).*$", "", said[0] if said else "no reason given")
+    return CommandError(
+        f"the warehouse refuses: {message}" + (f" (ClickHouse code {code})" if code else ""),
+        exit_code=WRONG_USAGE if code in STATEMENT_CODES else NOT_SO,
+    )

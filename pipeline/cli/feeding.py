@@ -1,0 +1,116 @@
+"""Feeding touchpoints into Kafka from a command: the bar, the account of what happened, and the words for it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from pipeline.cli.errors import NOT_SO, WRONG_USAGE, CommandError
+from pipeline.cli.output import count, print_json, progress_bar
+from pipeline.cli.reach import Reach
+from pipeline.cli.wait import DEFAULT_TIMEOUT_S, await_visible
+from pipeline.config import Settings
+from pipeline.contracts.touchpoint import EncodedTouchpoint
+from pipeline.producers.admission import Admission
+from pipeline.producers.errors import InputError, ProducerError
+from pipeline.producers.feeder import Feeder
+from pipeline.producers.importing import Importer, ImportReport
+
+MOST_FAULTS_TOLD = 20
+
+
+@contextmanager
+def feeding(
+    found: Reach, what: str, total: int | None, unit: str, position: Callable[[ImportReport], int]
+) -> Iterator[Importer]:
+    """
+    Open a feeder with a progress bar; leaving it without a fault means that Kafka has everything.
+
+    Args:
+        found: Where to feed.
+        what: What is being fed, for the bar.
+        total: Length of the bar; None where nobody knows.
+        unit: What the bar counts.
+        position: How far the bar is, given the report so far.
+    """
+    with translated(), progress_bar(unit) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(report: ImportReport) -> None:
+            bar.update(task, completed=position(report), description=what)
+
+        def tell_wait(waited_s: float) -> None:
+            bar.update(task, description=f"{what} (waiting for the workers, {waited_s:.0f} s)")
+
+        with Feeder(found.settings.kafka, on_wait=tell_wait) as feeder:
+            yield open_importer(found.settings, feeder.send, advance)
+        bar.update(task, completed=total)
+
+
+def open_importer(
+    settings: Settings,
+    send: Callable[[EncodedTouchpoint], None],
+    progress: Callable[[ImportReport], None] | None = None,
+) -> Importer:
+    """Return an importer that judges as the collector does and believes the receipt that a touchpoint brings."""
+    admission = Admission(settings.identity, settings.kafka.max_record_bytes, keeps_receipt=True)
+    return Importer(admission, send, lambda: time.time_ns() // 1_000_000, progress)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what goes wrong on the way in into a message with an exit code."""
+    try:
+        yield
+    except ProducerError as error:
+        what, _, remedy = str(error).partition("; ")
+        code = WRONG_USAGE if isinstance(error, InputError) else NOT_SO
+        raise CommandError(what, remedy=remedy, exit_code=code) from error
+
+
+def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool) -> None:
+    """
+    Tell what happened, wait if asked to, and end with exit code 1 if anything was rejected.
+
+    Raises:
+        CommandError: If something was rejected, or did not become visible in time.
+    """
+    if as_json:
+        print_json(
+            {
+                "accepted": report.accepted,
+                "duplicate": report.duplicate,
+                "rejected": report.rejected,
+                "reasons": report.by_reason,
+                "faults": [
+                    {
+                        "line": fault.line,
+                        "id": fault.event_id,
+                        "reason": fault.problem.reason,
+                        "pointer": fault.problem.pointer,
+                        "detail": fault.problem.detail,
+                    }
+                    for fault in report.faults
+                ],
+            }
+        )
+    else:
+        _tell(report)
+    if must_wait and (behind := await_visible(found, DEFAULT_TIMEOUT_S)):
+        raise CommandError("not everything is visible yet", where="; ".join(map(str, behind)))
+    if report.rejected:
+        raise click.exceptions.Exit(NOT_SO)
+
+
+def _tell(report: ImportReport) -> None:
+    click.echo(
+        f"accepted {count(report.accepted)}, duplicate {count(report.duplicate)}, rejected {count(report.rejected)}"
+    )
+    for fault in report.faults[:MOST_FAULTS_TOLD]:
+        place = f" at {fault.problem.pointer}" if fault.problem.pointer else ""
+        name = f" ({fault.event_id})" if fault.event_id else ""
+        click.echo(f"  line {fault.line}{name}: {fault.problem.reason}{place}: {fault.problem.detail}", err=True)
+    if len(report.faults) > MOST_FAULTS_TOLD:
+        reasons = ", ".join(f"{reason} {count(number)}" for reason, number in sorted(report.by_reason.items()))
+        click.echo(f"  … and more; rejected by reason: {reasons}; --json lists up to 1,000", err=True)

@@ -1,0 +1,93 @@
+"""
+Which installation a command speaks to.
+
+Addresses that the environment or the settings file name come first (production); else those of the installation that
+runs in the data folder. `--data` on the command line always means the folder.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, SecretStr
+
+from pipeline.cli.errors import CommandError
+from pipeline.cli.installation import read_installation
+from pipeline.cli.invocation import Invocation
+from pipeline.cli.plan import FEEDER_MAX_LAG_BYTES
+from pipeline.cli.runfile import Run, live_run
+from pipeline.config import Settings
+
+Group = TypeVar("Group", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """
+    How to reach Kafka and the warehouse.
+
+    Args:
+        settings: All settings, with addresses and keys filled in.
+        analyst_url: ClickHouse for reading only.
+        run: What runs in the data folder; None when the settings name the addresses.
+    """
+
+    settings: Settings
+    analyst_url: str
+    run: Run | None
+
+
+def reach(invocation: Invocation) -> Reach:
+    """
+    Find the installation that a command speaks to.
+
+    Raises:
+        CommandError: If the settings name none and none runs in the data folder.
+    """
+    found = try_reach(invocation)
+    if found is None:
+        raise CommandError(
+            f"nothing runs in {invocation.data}",
+            remedy="start it with `throughline up --detach`, name another folder with --data, or set "
+            "THROUGHLINE_KAFKA__BOOTSTRAP and THROUGHLINE_CLICKHOUSE__URL",
+        )
+    return found
+
+
+def try_reach(invocation: Invocation) -> Reach | None:
+    """Return the installation that a command speaks to; None when the settings name none and none runs."""
+    settings = invocation.settings()
+    names_addresses = "url" in settings.clickhouse.model_fields_set or "bootstrap" in settings.kafka.model_fields_set
+    if names_addresses and not invocation.is_data_named:
+        return Reach(settings, settings.clickhouse.url.get_secret_value(), None)
+    run = live_run(invocation.data)
+    kept = read_installation(invocation.data)
+    if run is None or kept is None:
+        return None
+    return Reach(
+        settings.model_copy(
+            update={
+                "kafka": _with(
+                    settings.kafka,
+                    bootstrap=run.kafka,
+                    log_id=run.log_id,
+                    feeder_max_lag_bytes=FEEDER_MAX_LAG_BYTES,
+                    replication=1,
+                    min_insync_replicas=1,
+                ),
+                "clickhouse": _with(settings.clickhouse, url=SecretStr(kept.worker_url())),
+                "identity": _with(settings.identity, hash_key=SecretStr(kept.hash_key)),
+            }
+        ),
+        run.clickhouse,
+        run,
+    )
+
+
+def part_settings(invocation: Invocation) -> Settings:
+    """Return the settings for a part that runs in the foreground: of an installation, or as they are."""
+    found = try_reach(invocation)
+    return invocation.settings() if found is None else found.settings
+
+
+def _with(group: Group, **values: object) -> Group:
+    return group.model_copy(update=values)

@@ -1,0 +1,130 @@
+"""
+Whether everything that was sent is visible: what `wait` waits for, told step by step.
+
+A record counts when it is in a touchpoint topic at the moment of the call, whoever produced it. It is visible when
+1. a landed range covers its offset (landed, rejected or dropped by the broker), 2. the announcements that stood in
+`stitch.dirty` after that are worked off, and 3. the sweep finds no identifier whose facts may be newer than its row.
+What the sweep finds is announced, and steps 2 and 3 are done again.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from pipeline.cli.watermarks import Spot, Watermarks
+from pipeline.config import Settings
+from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
+from pipeline.streaming.announcing import DirtyAnnouncer, stitch_group
+from pipeline.streaming.publishing import KafkaWriter
+from pipeline.warehouse.accounting import read_accounts, uncovered
+from pipeline.warehouse.connection import connect
+from pipeline.warehouse.results import StitchStore
+
+POLL_S = 0.15
+MOST_STALE = 100_000
+# Between two sweeps that both found something: what keeps being found waits for time to pass, not for work.
+SWEEP_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What is not visible yet: how much of which step, and where."""
+
+    step: str
+    number: int
+    where: str
+
+    def __str__(self) -> str:
+        """Return it as a phrase."""
+        return f"{self.step}: {self.number:,} ({self.where})" if self.where else f"{self.step}: {self.number:,}"
+
+
+Report = Callable[[Behind], None]
+
+
+class Visibility:
+    """
+    Waits until everything sent so far is visible.
+
+    Args:
+        settings: Addresses and rules.
+        watermarks: Kafka seen from outside.
+        timeout_s: How long that may take.
+        report: Called with what is behind, as long as something is.
+    """
+
+    def __init__(self, settings: Settings, watermarks: Watermarks, timeout_s: float, report: Report) -> None:
+        self._settings = settings
+        self._watermarks = watermarks
+        self._deadline = time.monotonic() + timeout_s
+        self._report = report
+        self._client = connect(settings.clickhouse)
+
+    def await_landed(self) -> list[Behind]:
+        """Wait until every record that is in a touchpoint topic now is landed; return what is behind at the end."""
+        targets = self._watermarks.ranges(TOUCHPOINT_TOPICS)
+        log_id = self._settings.kafka.log_id or self._watermarks.log_id()
+        return self._poll(lambda: self._not_landed(targets, log_id))
+
+    def await_stitched(self) -> list[Behind]:
+        """Wait until everything landed so far is in the results; return what is behind at the end."""
+        rules = self._settings.stitching
+        store = StitchStore(self._client, rules.rules_version, rules.sweep_margin)
+        while True:
+            if behind := self._poll(partial(self._not_stitched, self._watermarks.high([STITCH_DIRTY]))):
+                return behind
+            stale = store.stale_identifiers(MOST_STALE)
+            if stale.is_empty():
+                return []
+            found = Behind("identifiers whose results may be old", len(stale), "the sweep announced them again")
+            self._report(found)
+            if time.monotonic() > self._deadline:
+                return [found]
+            self._announce(stale)
+            time.sleep(SWEEP_PAUSE_S)
+
+    def _poll(self, look: Callable[[], list[Behind]]) -> list[Behind]:
+        while behind := look():
+            self._report(behind[0])
+            if time.monotonic() > self._deadline:
+                return behind
+            time.sleep(POLL_S)
+        return []
+
+    def _not_landed(self, targets: Mapping[Spot, tuple[int, int]], log_id: str) -> list[Behind]:
+        accounts = {(account.topic, account.partition): account for account in read_accounts(self._client, log_id)}
+        behind = {}
+        for spot, (low, high) in targets.items():
+            account = accounts.get(spot)
+            missing = uncovered(account.spans if account else (), low, high)
+            if missing:
+                behind[spot] = (missing, f"{spot[0]}:{spot[1]} has {missing:,} of {high - low:,}")
+        return _summed("records not landed", behind.values())
+
+    def _not_stitched(self, targets: Mapping[Spot, int]) -> list[Behind]:
+        group = stitch_group(self._settings.kafka, self._settings.stitching.rules_version)
+        committed = self._watermarks.committed(group, targets)
+        behind = [
+            (high - committed[spot], f"{spot[0]}:{spot[1]} committed to {committed[spot]:,} of {high:,}")
+            for spot, high in targets.items()
+            if committed[spot] < high
+        ]
+        return _summed("announcements not stitched", behind)
+
+    def _announce(self, stale: pl.Series) -> None:
+        writer = KafkaWriter(self._settings.kafka)
+        try:
+            DirtyAnnouncer(writer).announce(pl.DataFrame({"subject": stale, "ident_key": stale}))
+        finally:
+            writer.close()
+
+
+def _summed(step: str, behind: Iterable[tuple[int, str]]) -> list[Behind]:
+    """Return one finding for all partitions, naming the three that are furthest behind; none if none is."""
+    worst = sorted(behind, reverse=True)
+    more = f" and {len(worst) - 3} more" if len(worst) > 3 else ""
+    where = "; ".join(place for _, place in worst[:3]) + more
+    return [Behind(step, sum(number for number, _ in worst), where)] if worst else []

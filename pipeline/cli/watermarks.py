@@ -1,0 +1,91 @@
+"""How far Kafka's partitions go, and how far a consumer group has committed; it joins no group and reads no record."""
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from pipeline.cli.errors import CommandError
+
+Spot = tuple[str, int]
+TIMEOUT_S = 10.0
+
+
+class Watermarks:
+    """
+    A look at Kafka from outside. Close it when done.
+
+    Args:
+        bootstrap: Where Kafka is.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._consumer = self._open("throughline-watermarks")
+        self._groups: dict[str, Consumer] = {}
+
+    def __enter__(self) -> "Watermarks":
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        for consumer in (self._consumer, *self._groups.values()):
+            consumer.close()
+
+    def partitions(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return the number of partitions of those topics that exist; asking makes none."""
+        wanted = set(topics)
+        try:
+            known = self._consumer.list_topics(timeout=TIMEOUT_S).topics
+        except KafkaException as error:
+            raise self._unreachable(error) from error
+        return {name: len(known[name].partitions) for name in sorted(wanted & known.keys())}
+
+    def log_id(self) -> str:
+        """Return the id of the Kafka cluster."""
+        try:
+            return str(self._consumer.list_topics(timeout=TIMEOUT_S).cluster_id or "")
+        except KafkaException as error:
+            raise self._unreachable(error) from error
+
+    def ranges(self, topics: Iterable[str]) -> dict[Spot, tuple[int, int]]:
+        """Return the first offset that is still there and the next that will be written, of every partition."""
+        found: dict[Spot, tuple[int, int]] = {}
+        for topic, number in self.partitions(topics).items():
+            for partition in range(number):
+                try:
+                    low, high = self._consumer.get_watermark_offsets(
+                        TopicPartition(topic, partition), timeout=TIMEOUT_S
+                    )
+                except KafkaException as error:
+                    raise self._unreachable(error) from error
+                found[topic, partition] = (low, high)
+        return found
+
+    def high(self, topics: Iterable[str]) -> dict[Spot, int]:
+        """Return the next offset that will be written, of every partition."""
+        return {spot: high for spot, (_, high) in self.ranges(topics).items()}
+
+    def committed(self, group: str, spots: Iterable[Spot]) -> Mapping[Spot, int]:
+        """Return the committed offset of a group by partition; 0 where it never committed."""
+        consumer = self._groups.get(group)
+        if consumer is None:
+            consumer = self._groups[group] = self._open(group)
+        try:
+            found = consumer.committed([TopicPartition(*spot) for spot in spots], timeout=TIMEOUT_S)
+        except KafkaException as error:
+            raise self._unreachable(error) from error
+        return {(place.topic, place.partition): max(place.offset, 0) for place in found}
+
+    def _open(self, group: str) -> Consumer:
+        # Errors come back from the calls; librdkafka's own lines on stderr would only repeat them.
+        return Consumer(
+            {"bootstrap.servers": self._bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+        )
+
+    def _unreachable(self, error: KafkaException) -> CommandError:
+        fault = error.args[0] if error.args else None
+        said = fault.str() if fault is not None and hasattr(fault, "str") else str(error)
+        return CommandError(
+            f"Kafka does not answer ({said})",
+            where=self._bootstrap,
+            remedy="`throughline status` shows whether the broker runs",
+        )
