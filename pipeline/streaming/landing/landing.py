@@ -1,0 +1,161 @@
+"""
+LAND: from chunks of records to facts in the warehouse and announced identifiers, in the order that makes it converge.
+
+The order, never another: a stamp; facts (touchpoints, links, statements, rejected records); a second stamp, by which
+all of them are in; the landed ranges; the announcement. The caller commits offsets last. Nothing is caught but the
+warehouse's refusal of rows: trouble of the pipeline goes to the caller, which lands the same batch again, and the same
+batch landed again is the same facts.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import polars as pl
+
+from pipeline.config import IdentitySettings
+from pipeline.identity.keys import KeyRing
+from pipeline.streaming.decode.values import Rejection, ValueDecoder
+from pipeline.streaming.decode.verdicts import judge
+from pipeline.streaming.landing.batch import Batch
+from pipeline.streaming.landing.facts import Facts, make_facts
+from pipeline.streaming.landing.rejected import landed_rows, rejected_rows
+from pipeline.streaming.landing.writing import write_facts, write_rejected
+from pipeline.streaming.ports import Announcer, FactStore
+from pipeline.streaming.records import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Where records come from.
+
+    Attributes:
+        log_id: Incarnation of the Kafka log; offsets count within one.
+        max_record_bytes: Longer values are rejected unread.
+    """
+
+    log_id: str
+    max_record_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LandOutcome:
+    """
+    What one batch did.
+
+    Attributes:
+        records: Records in it.
+        stored: Records that became touchpoints (a duplicate counts again).
+        rejected: The others.
+        reasons: The others by reason.
+        lost: Offsets that the broker dropped before they were read.
+        received_at_ms: When the stored ones were received, epoch milliseconds.
+        seconds: Time by part: decode, facts, insert, complete, announce.
+    """
+
+    records: int
+    stored: int
+    rejected: int
+    reasons: dict[str, int]
+    lost: int
+    received_at_ms: pl.Series
+    seconds: dict[str, float]
+
+
+class Landing:
+    """
+    Lands batches; one per thread, for its memory of schemas and identifiers is not shared.
+
+    Args:
+        store: Where facts go.
+        announcer: Who is told.
+        identity: How identifiers are normalised and hashed.
+        origin: Where records come from.
+    """
+
+    def __init__(self, store: FactStore, announcer: Announcer, identity: IdentitySettings, origin: Origin) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._origin = origin
+        self._keyring = KeyRing(identity)
+        self._decoder = ValueDecoder(origin.max_record_bytes)
+
+    def land(self, chunks: Sequence[Chunk]) -> LandOutcome:
+        """
+        Land chunks of any topics and partitions as one batch.
+
+        Args:
+            chunks: What was read; their offsets may be committed when this returns.
+
+        Returns:
+            Counts and times.
+
+        Raises:
+            WarehouseUnavailable: Nothing of this batch may be committed; land it again.
+            WarehouseRefused: As above: the warehouse takes nothing at all, so a person has to look.
+            Exception: Whatever the announcer raised; land it again.
+        """
+        watch = _Stopwatch()
+        batch = Batch.of(chunks)
+        facts, rejections = self._facts_of(batch, watch)
+        landed_at = self._store.landing_stamp()
+        if facts is not None:
+            refused = write_facts(self._store, facts, landed_at)
+            rejections = [*rejections, *refused]
+        write_rejected(self._store, rejected_rows(batch, rejections, self._origin.log_id, landed_at))
+        watch.lap("insert")
+        completed_at = self._store.landing_stamp()
+        self._store.insert_landed(landed_rows(batch, rejections, self._origin.log_id, (landed_at, completed_at)))
+        watch.lap("complete")
+        if facts is not None:
+            self._announcer.announce(facts.announcements())
+        watch.lap("announce")
+        return _outcome(batch, facts, rejections, watch.seconds)
+
+    def _facts_of(self, batch: Batch, watch: "_Stopwatch") -> tuple[Facts | None, list[Rejection]]:
+        """Return the facts of a batch (None: nothing in it is an event) and what was rejected."""
+        decoded = self._decoder.decode(batch.values)
+        if not decoded.families:
+            return None, decoded.rejections
+        judged = judge(decoded, batch.places)
+        watch.lap("decode")
+        facts, nameless = make_facts(judged, self._keyring)
+        placed = facts.touchpoints.with_columns(
+            *batch.coordinates[facts.touchpoints["row"]], log_id=pl.lit(self._origin.log_id)
+        )
+        watch.lap("facts")
+        return replace(facts, touchpoints=placed), [*judged.rejections, *nameless]
+
+
+def _outcome(
+    batch: Batch, facts: Facts | None, rejections: Sequence[Rejection], seconds: dict[str, float]
+) -> LandOutcome:
+    refused = [rejection.row for rejection in rejections]
+    received = pl.Series("received_at", [], dtype=pl.Int64)
+    if facts is not None:
+        landed = facts.touchpoints.filter(~pl.col("row").is_in(refused)) if refused else facts.touchpoints
+        received = landed["received_at"].dt.epoch("ms")
+    return LandOutcome(
+        records=len(batch.values),
+        stored=len(batch.values) - len(rejections),
+        rejected=len(rejections),
+        reasons=dict(Counter(rejection.problem.reason.value for rejection in rejections)),
+        lost=sum(chunk.lost for chunk in batch.chunks),
+        received_at_ms=received,
+        seconds=seconds,
+    )
+
+
+class _Stopwatch:
+    """Adds up the seconds spent in each part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = perf_counter()
+
+    def lap(self, part: str) -> None:
+        now = perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
+        self._since = now

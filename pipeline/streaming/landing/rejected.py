@@ -1,0 +1,86 @@
+"""Rows of `rejected` and `landed`: what did not become a touchpoint, and which offsets are accounted for."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from pipeline.streaming.decode.values import Rejection
+from pipeline.streaming.landing.batch import Batch
+
+_STAMP = pl.Datetime("us", "UTC")
+
+
+def rejected_rows(batch: Batch, rejections: Sequence[Rejection], log_id: str, landed_at: datetime) -> pl.DataFrame:
+    """
+    Return rows of table `rejected`.
+
+    Args:
+        batch: The records.
+        rejections: Which of them, and why.
+        log_id: Incarnation of the Kafka log.
+        landed_at: Stamp of the batch.
+    """
+    rows = [rejection.row for rejection in rejections]
+    problems = [rejection.problem for rejection in rejections]
+    return batch.coordinates[rows].with_columns(
+        log_id=pl.lit(log_id),
+        rejected_at=pl.lit(landed_at).cast(pl.Datetime("ms", "UTC")),
+        reason=pl.Series([problem.reason.value for problem in problems], dtype=pl.String),
+        detail=pl.Series([_detail(problem.pointer, problem.detail) for problem in problems], dtype=pl.String),
+        schema=pl.Series([rejection.schema for rejection in rejections], dtype=pl.String),
+        key=pl.Series([batch.keys[row] or b"" for row in rows], dtype=pl.Binary),
+        payload=pl.Series([batch.values[row] for row in rows], dtype=pl.Binary),
+        landed_at=pl.lit(landed_at).cast(_STAMP),
+    )
+
+
+def landed_rows(batch: Batch, rejections: Sequence[Rejection], log_id: str, stamps: Sequence[datetime]) -> pl.DataFrame:
+    """
+    Return rows of table `landed`, one per chunk; offsets lost before a chunk belong to its range.
+
+    Args:
+        batch: The records.
+        rejections: All that were rejected of them.
+        log_id: Incarnation of the Kafka log.
+        stamps: landed_at and completed_at of the batch.
+    """
+    starts, start = [], 0
+    for chunk in batch.chunks:
+        starts.append(start)
+        start += len(chunk.records)
+    rows = Counter(rejection.row for rejection in rejections)
+    rejected = [
+        sum(rows[row] for row in range(start, start + len(chunk.records))) if rows else 0
+        for start, chunk in zip(starts, batch.chunks, strict=True)
+    ]
+    landed_at, completed_at = stamps
+    return pl.DataFrame(
+        {
+            "topic": [chunk.topic for chunk in batch.chunks],
+            "partition": [chunk.partition for chunk in batch.chunks],
+            "first_offset": [chunk.first_offset - chunk.lost for chunk in batch.chunks],
+            "last_offset": [chunk.last_offset for chunk in batch.chunks],
+            "records": [len(chunk.records) for chunk in batch.chunks],
+            "rejected": rejected,
+            "lost": [chunk.lost for chunk in batch.chunks],
+        },
+        schema={
+            "topic": pl.String,
+            "partition": pl.UInt16,
+            "first_offset": pl.Int64,
+            "last_offset": pl.Int64,
+            "records": pl.UInt32,
+            "rejected": pl.UInt32,
+            "lost": pl.UInt64,
+        },
+    ).with_columns(
+        log_id=pl.lit(log_id),
+        landed_at=pl.lit(landed_at).cast(_STAMP),
+        completed_at=pl.lit(completed_at).cast(_STAMP),
+    )
+
+
+def _detail(pointer: str, detail: str) -> str:
+    return f"{pointer}: {detail}" if pointer else detail
