@@ -5,6 +5,7 @@ Long key lists for ClickHouse as external tables: uploaded with the query as Arr
 """
 
 from io import BytesIO
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -13,7 +14,7 @@ from clickhouse_connect.driver.external import ExternalData
 KEY_BYTES = 16
 
 
-def key_array(keys: pl.Series) -> pa.Array[pa.FixedSizeBinaryScalar]:
+def key_array(keys: pl.Series) -> "pa.Array[Any]":
     """
     Turn 16-byte keys into the Arrow type that ClickHouse reads as UUID.
 
