@@ -15,9 +15,12 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.config import IdentitySettings
-from pipeline.identity.normalise import normalise
+from pipeline.identity.normalise import normaliser
 
 KEY_BYTES: Final = 16
+_IDENTIFIER: Final = b"tl.identifier"
+_EVENT: Final = b"tl.event"
+_CONTENT: Final = b"tl.content"
 _CONTENT_HASH_BYTES: Final = 6
 _MAX_REVISION: Final = 2**32 - 1
 _MAX_48: Final = 2**48 - 1
@@ -42,7 +45,7 @@ def ident_key(kind: str, value: str, hash_key: bytes) -> bytes:
     Returns:
         16 bytes; they compare as an unsigned big-endian number.
     """
-    return _digest(_hasher(b"tl.identifier", KEY_BYTES, hash_key), _sized(kind) + _sized(value))
+    return _digest(_hasher(_IDENTIFIER, KEY_BYTES, hash_key), _sized(kind) + _sized(value))
 
 
 def event_uid(source: str, event_id: str, occurred_at_ms: int, subject: bytes, hash_key: bytes) -> bytes:
@@ -60,12 +63,12 @@ def event_uid(source: str, event_id: str, occurred_at_ms: int, subject: bytes, h
         16 bytes; two contents of the same touchpoint share them.
     """
     message = _sized(source) + _sized(event_id) + f"{occurred_at_ms}:{subject.hex()}".encode()
-    return _digest(_hasher(b"tl.event", KEY_BYTES, hash_key), message)
+    return _digest(_hasher(_EVENT, KEY_BYTES, hash_key), message)
 
 
 def content_hash(content: bytes, hash_key: bytes) -> bytes:
     """Return 6 bytes that tell one content of a touchpoint (canonical bytes of it) from another."""
-    return _digest(_hasher(b"tl.content", _CONTENT_HASH_BYTES, hash_key), content)
+    return _digest(_hasher(_CONTENT, _CONTENT_HASH_BYTES, hash_key), content)
 
 
 def content_version(revision: int, content_hash48: int, received_ms: int) -> bytes:
@@ -106,11 +109,11 @@ def event_uids(frame: pl.DataFrame, hash_key: bytes) -> pl.Series:
             "source",
             pl.col("event_id").str.len_bytes(),
             "event_id",
-            pl.col("occurred_at").to_physical().cast(pl.Int64),
+            _milliseconds("occurred_at"),
             pl.col("subject").bin.encode("hex"),
         ).cast(pl.Binary)
     ).to_series()
-    hashed = _digests(_hasher(b"tl.event", KEY_BYTES, hash_key), messages)
+    hashed = _digests(_hasher(_EVENT, KEY_BYTES, hash_key), messages)
     return pl.Series("event_uid", hashed, dtype=pl.Binary)
 
 
@@ -127,9 +130,9 @@ def content_versions(frame: pl.DataFrame, hash_key: bytes) -> pl.Series:
         `content_version` of every row (Binary of 16 bytes).
     """
     rows = frame.height
-    hasher = _hasher(b"tl.content", _CONTENT_HASH_BYTES, hash_key)
+    hasher = _hasher(_CONTENT, _CONTENT_HASH_BYTES, hash_key)
     hashes = b"".join(_digests(hasher, frame["content"].cast(pl.Binary)))
-    received = frame["received_at"].to_physical().cast(pl.Int64).to_numpy()
+    received = frame.select(_milliseconds("received_at")).to_series().to_numpy()
     version = np.empty((rows, KEY_BYTES), dtype=np.uint8)
     version[:, :4] = _big_endian(frame["revision"].cast(pl.Int64).to_numpy().clip(0, _MAX_REVISION))[:, 4:]
     version[:, 4:10] = np.frombuffer(hashes, dtype=np.uint8).reshape(rows, _CONTENT_HASH_BYTES)
@@ -148,24 +151,30 @@ class KeyRing:
 
     Args:
         settings: Normalisation rules and the secret.
-        remembered: Most values kept between batches.
+        most: How many values are remembered at most.
     """
 
-    def __init__(self, settings: IdentitySettings, remembered: int = _REMEMBERED) -> None:
+    def __init__(self, settings: IdentitySettings, most: int = _REMEMBERED) -> None:
         self.hash_key = secret_of(settings)
-        self._settings = settings
-        self._remembered = remembered
+        self._normalise = normaliser(settings)
+        self._hasher = _hasher(_IDENTIFIER, KEY_BYTES, self.hash_key)
+        self._most = most
         self._known: dict[str, dict[str, bytes | None]] = {}
         self._size = 0
+
+    @property
+    def remembered(self) -> int:
+        """How many values are remembered now."""
+        return self._size
 
     def key_of(self, kind: str, value: str) -> bytes | None:
         """Return the key of one value as it was sent; None when it identifies nobody."""
         known = self._known.setdefault(kind, {})
         if value in known:
             return known[value]
-        normal = normalise(kind, value, self._settings)
-        key = None if normal is None else ident_key(kind, normal, self.hash_key)
-        if self._size >= self._remembered:
+        normal = self._normalise(kind, value)
+        key = None if normal is None else _digest(self._hasher.copy(), _sized(kind) + _sized(normal))
+        if self._size >= self._most:
             self._known = {kind: (known := {})}
             self._size = 0
         known[value] = key
@@ -189,6 +198,10 @@ class KeyRing:
         return pairs.join(
             distinct.with_columns(keys), on=["kind", "value"], how="left", maintain_order="left"
         ).get_column("ident_key")
+
+
+def _milliseconds(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.Datetime("ms", "UTC")).to_physical()
 
 
 def _sized(text: str) -> bytes:

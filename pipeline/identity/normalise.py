@@ -2,18 +2,50 @@
 One spelling for every identifier value (CONTRACT: Identifiers, «Value»).
 
 The rule owned here: two spellings of the same thing become one text, and values that mean «I know no value» become
-nothing. It never judges whether a value is plausible: what `phonenumbers` cannot parse stays as text.
+nothing. It never judges whether a value is plausible: what cannot be parsed as a phone number stays as text.
 """
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
-import phonenumbers
-
 from pipeline.config import IdentitySettings
+from pipeline.identity.phones import e164
 
-# A phone number is at most 15 digits; 250 characters is phonenumbers' own limit. Longer text is not tried.
-_LONGEST_PHONE = 250
+
+class Normaliser:
+    """
+    The normalisation of one set of settings; called with the kind and the value as it was sent.
+
+    Args:
+        blocklist: Values, in any case, that identify nobody; empty and all-zero values never identify anybody.
+        phone_region: ISO 3166 region of phone numbers in national form; empty: none.
+    """
+
+    def __init__(self, blocklist: Iterable[str], phone_region: str) -> None:
+        self._blocked = frozenset(_trimmed(value).casefold() for value in blocklist)
+        self._region = phone_region or None
+
+    def __call__(self, kind: str, value: str) -> str | None:
+        """Return the text that is hashed, or None for a value that identifies nobody."""
+        text = _trimmed(value)
+        if self._identifies_nobody(text):
+            return None
+        if kind == "email":
+            return text.lower()
+        if kind == "phone":
+            number = e164(text, self._region)
+            return None if self._identifies_nobody(number) else number
+        return text
+
+    def _identifies_nobody(self, text: str) -> bool:
+        # Stripping zeros leaves nothing of the empty text and of all zeros of any length.
+        return not text.strip("0") or text.casefold() in self._blocked
+
+
+def normaliser(settings: IdentitySettings) -> Normaliser:
+    """Return the normalisation that the settings name."""
+    return _normaliser(settings.blocklist, settings.phone_region)
 
 
 def normalise(kind: str, value: str, settings: IdentitySettings) -> str | None:
@@ -28,34 +60,13 @@ def normalise(kind: str, value: str, settings: IdentitySettings) -> str | None:
     Returns:
         The text that is hashed, or None for an empty or blocklisted value.
     """
-    blocked = _blocked(settings.blocklist)
-    text = unicodedata.normalize("NFKC", value).strip()
-    if _identifies_nobody(text, blocked):
-        return None
-    if kind == "email":
-        return text.lower()
-    if kind == "phone":
-        text = _e164(text, settings.phone_region or None)
-        return None if _identifies_nobody(text, blocked) else text
-    return text
+    return normaliser(settings)(kind, value)
 
 
 @lru_cache(maxsize=8)
-def _blocked(blocklist: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(unicodedata.normalize("NFKC", value).strip().casefold() for value in blocklist)
+def _normaliser(blocklist: tuple[str, ...], phone_region: str) -> Normaliser:
+    return Normaliser(blocklist, phone_region)
 
 
-def _identifies_nobody(text: str, blocked: frozenset[str]) -> bool:
-    # Stripping zeros leaves nothing of the empty text and of all zeros of any length.
-    return not text.strip("0") or text.casefold() in blocked
-
-
-def _e164(text: str, region: str | None) -> str:
-    international = "+" + text[2:] if text.startswith("00") else text
-    if len(international) > _LONGEST_PHONE:
-        return text
-    try:
-        number = phonenumbers.parse(international, region)
-    except phonenumbers.NumberParseException:
-        return text
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+def _trimmed(value: str) -> str:
+    return unicodedata.normalize("NFKC", value).strip()
