@@ -34,8 +34,8 @@ def customer(invocation: Invocation, *, identifier: str, is_whole: bool, as_json
 
     Any identifier of the customer does: customer_id, email, phone, order_id, cookie_id, … Exit 1 if it is unknown.
     """
-    found = reach(invocation)
-    story = tell(found, identifier)
+    kind, value = split_identifier(identifier)
+    story = tell(reach(invocation), kind, value)
     if as_json:
         print_json(story.as_json())
         return
@@ -44,36 +44,46 @@ def customer(invocation: Invocation, *, identifier: str, is_whole: bool, as_json
         screen.print(line)
 
 
-def tell(found: Reach, identifier: str) -> Story:
+def tell(found: Reach, kind: str, value: str) -> Story:
     """
     Read the story of the customer whom an identifier names.
 
     Raises:
-        CommandError: If it is no identifier (exit code 2), or nobody has it.
+        CommandError: If the value identifies nobody (exit code 2), or nobody has it.
     """
-    kind, key = key_of(identifier, found.settings.identity)
+    key = key_of(kind, value, found.settings.identity)
     warehouse = Warehouse(found.analyst_url)
     known = find_customer(warehouse, kind, key.hex())
     if known is None:
         raise CommandError(
-            f"nobody is known by {identifier}",
+            f"nobody is known by {kind}:{value}",
             remedy="`throughline wait` makes sure that everything sent so far is in; values are compared exactly",
         )
     return read_story(warehouse, known["customer_uid"], bool(known["shared"]))
 
 
-def key_of(identifier: str, settings: IdentitySettings) -> tuple[str, bytes]:
+def split_identifier(identifier: str) -> tuple[str, str]:
     """
-    Return kind and ident_key of KIND:VALUE as it was typed.
+    Split KIND:VALUE as it was typed.
 
     Raises:
-        CommandError: If the kind does not exist, or the value identifies nobody.
+        CommandError: If it is not that, or there is no such kind.
     """
     kind, separator, value = identifier.partition(":")
     if not separator or kind not in KINDS:
         raise CommandError(
             f"{identifier!r} is not KIND:VALUE", remedy=f"KIND is one of: {', '.join(KINDS)}", exit_code=WRONG_USAGE
         )
+    return kind, value
+
+
+def key_of(kind: str, value: str, settings: IdentitySettings) -> bytes:
+    """
+    Return the ident_key of an identifier as it was typed.
+
+    Raises:
+        CommandError: If the value identifies nobody, or the key to hash it with is not known.
+    """
     if not settings.hash_key.get_secret_value():
         raise CommandError(
             "the key that identifiers are hashed with is not set",
@@ -87,4 +97,4 @@ def key_of(identifier: str, settings: IdentitySettings) -> tuple[str, bytes]:
             remedy="it is empty or on the blocklist (THROUGHLINE_IDENTITY__BLOCKLIST)",
             exit_code=WRONG_USAGE,
         )
-    return kind, ident_key(kind, normal, secret_of(settings))
+    return ident_key(kind, normal, secret_of(settings))

@@ -1,0 +1,121 @@
+"""What the demo asks the warehouse; each query is one that an analyst could type."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.cli.clickhouse import Warehouse
+
+Row = dict[str, Any]
+
+_TOTALS = """
+SELECT
+    (SELECT count() FROM v_touchpoints) AS touchpoints,
+    (SELECT uniqExact(channel) FROM v_touchpoints) AS channels,
+    (SELECT count() FROM v_identities) AS identifiers,
+    (SELECT count() FROM v_customers) AS customers,
+    (SELECT count() FROM v_visits) AS visits,
+    (SELECT count() FROM v_journeys) AS journeys,
+    (SELECT sum(orders) FROM v_customers) AS orders,
+    (SELECT sumMap(revenue) FROM v_customers) AS revenue,
+    (SELECT count() FROM v_pain_points) AS pain_points
+"""
+
+# Somebody to whom much happened on many channels, but not so much that nobody reads it.
+_PROTAGONIST = """
+SELECT toString(j.customer_uid) AS customer_uid
+FROM v_journeys AS j JOIN v_customers AS c ON c.customer_uid = j.customer_uid
+WHERE j.pain_points > 0 AND j.orders > 0 AND j.touchpoints BETWEEN 14 AND 40 AND c.touchpoints BETWEEN 14 AND 50
+    AND hasAny(j.path, ['support.call_ended', 'support.chat_ended']) AND has(j.path, 'survey.answered')
+    AND hasAny(j.path, ['content.read', 'marketing.clicked', 'site.searched'])
+ORDER BY length(j.channels) DESC, c.pain_points DESC, j.touchpoints, toString(j.journey_id)
+LIMIT 1
+"""
+
+# The steps that tell one kind of journey from another; page views and status changes are left out.
+_PATHS = """
+WITH ['marketing.clicked', 'content.read', 'site.searched', 'product.viewed', 'cart.item_added', 'payment.failed',
+      'order.placed', 'delivery.delivered', 'support.chat_ended', 'support.call_ended', 'complaint.raised',
+      'return.requested', 'refund.issued', 'survey.answered', 'review.published'] AS milestones
+SELECT arrayDistinct(arrayFilter(step -> has(milestones, step), path)) AS way,
+       count() AS journeys, uniqExact(customer_uid) AS customers, sum(orders) AS orders,
+       round(avg(date_diff('hour', started_at, ended_at)) / 24, 1) AS days, sum(pain_points) AS pain_points
+FROM v_journeys
+WHERE length(way) > 1
+GROUP BY way ORDER BY journeys DESC, toString(way) LIMIT 8
+"""
+
+_PAINS = """
+SELECT kind, count() AS found, uniqExact(customer_uid) AS customers,
+       countIf(severity = 'high') AS high, countIf(severity = 'medium') AS medium, countIf(severity = 'low') AS low,
+       anyHeavy(detail) AS example
+FROM v_pain_points GROUP BY kind ORDER BY found DESC, kind
+"""
+
+_LATE = """
+WITH
+    shipped AS (
+        SELECT order_id, argMin(carrier, occurred_at) AS by, min(occurred_at) AS at
+        FROM v_touchpoints WHERE type = 'delivery.shipped' AND order_id IS NOT NULL GROUP BY order_id
+    ),
+    late AS (SELECT DISTINCT order_id FROM v_pain_points WHERE kind = 'late_delivery')
+SELECT toString(toMonday(s.at)) AS week, s.by AS carrier, count() AS parcels,
+       countIf(s.order_id IN (SELECT order_id FROM late)) AS late
+FROM shipped AS s
+GROUP BY week, carrier ORDER BY week, carrier
+"""
+
+_FAILED_PAYMENTS = """
+WITH worst AS (
+    SELECT toDate(occurred_at) AS day FROM v_touchpoints WHERE type = 'payment.failed'
+    GROUP BY day ORDER BY count() DESC, day LIMIT 1
+)
+SELECT toString(toDate(occurred_at)) AS day, toHour(occurred_at) AS hour, countIf(type = 'payment.failed') AS failed,
+       countIf(type = 'payment.made') AS made, anyHeavyIf(ifNull(code, ''), type = 'payment.failed') AS code
+FROM v_touchpoints
+WHERE type IN ('payment.failed', 'payment.made') AND toDate(occurred_at) IN (SELECT day FROM worst)
+GROUP BY day, hour ORDER BY hour
+"""
+
+_UNRESOLVED = """
+SELECT toString(toDate(p.occurred_at)) AS day, count() AS contacts, uniqExact(p.customer_uid) AS customers
+FROM v_pain_points AS p WHERE p.kind = 'unresolved_contact'
+GROUP BY day ORDER BY day
+"""
+
+_FAN = """
+SELECT toString(customer_uid) AS customer_uid, countIf(type = 'order.placed') AS orders,
+       countIf(type = 'review.published') AS reviews, countIf(type LIKE 'referral.%') AS referrals,
+       countIf(type = 'social.mentioned') AS mentions
+FROM v_touchpoints GROUP BY customer_uid
+HAVING orders > 0 ORDER BY referrals + reviews + mentions + orders DESC, customer_uid LIMIT 1
+"""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that the demo shows, as rows."""
+
+    totals: Row
+    protagonist: str
+    paths: list[Row]
+    pains: list[Row]
+    late: list[Row]
+    failed_payments: list[Row]
+    unresolved: list[Row]
+    fan: Row
+
+
+def find(warehouse: Warehouse) -> Findings:
+    """Ask everything that the demo shows."""
+    protagonists = warehouse.rows(_PROTAGONIST)
+    fans = warehouse.rows(_FAN)
+    return Findings(
+        totals=warehouse.rows(_TOTALS)[0],
+        protagonist=protagonists[0]["customer_uid"] if protagonists else "",
+        paths=warehouse.rows(_PATHS),
+        pains=warehouse.rows(_PAINS),
+        late=warehouse.rows(_LATE),
+        failed_payments=warehouse.rows(_FAILED_PAYMENTS),
+        unresolved=warehouse.rows(_UNRESOLVED),
+        fan=fans[0] if fans else {},
+    )
