@@ -5,7 +5,8 @@ The rule it owns: a value is judged by the type that its writer declared (an enu
 32 bits) before it becomes a value of ours. What the writer did not know is null, an empty list, or the default.
 
 Columns are flat: the fields of `refs`, `context` and `amount` and those of `body` are columns `refs.order_id`,
-`body.wait_s`, … A record inside a body (a, b of a statement) stays a struct. Kinds of identifiers become ranks.
+`body.wait_s`, … A record inside a body (a, b of a statement) stays a struct. Kinds of identifiers become ranks. The
+flags of an identity keep their wire form (0, and -1 for yes): so its items need no conversion, and there are many.
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,7 +75,7 @@ def flatten(shape: Row) -> Row:
         if name in _FLAT_RECORDS and isinstance(part, Row):
             flat |= {f"{name}.{inner}": inner_part for inner, inner_part in part.fields.items()}
         else:
-            flat[name] = part
+            flat[name] = _identities(part) if name == "identities" else part
     return Row(flat)
 
 
@@ -103,10 +104,18 @@ def conversions(writer: Row, reader: Row) -> list[pl.Expr]:
 def dtype_of(shape: Shape) -> pl.DataType:
     """Return the polars type of a value of ours."""
     if isinstance(shape, Leaf):
-        return pl.Int8() if _is_kind(shape) else _DTYPES[shape.kind]
+        return pl.Int64() if _is_kind(shape) else _DTYPES[shape.kind]
     if isinstance(shape, Many):
         return pl.List(dtype_of(shape.item))
     return pl.Struct({name: dtype_of(part) for name, part in shape.fields.items()})
+
+
+def _identities(shape: Shape) -> Shape:
+    """Return identities with their flags as numbers."""
+    if not isinstance(shape, Many) or not isinstance(shape.item, Row):
+        return shape
+    fields = shape.item.fields.items()
+    return Many(Row({name: Leaf("long") if part == Leaf("boolean") else part for name, part in fields}))
 
 
 def _checks(shape: Shape, outer: pl.Expr | None, pointer: str) -> Iterator[Check]:
@@ -167,7 +176,7 @@ def _leaf(given: pl.Expr, writer: Leaf, reader: Leaf) -> pl.Expr:
     if writer.kind == "enum" and reader.kind == "enum":
         known = [symbol if symbol in reader.symbols else reader.default for symbol in writer.symbols]
         if _is_kind(reader):
-            return pl.lit(pl.Series([KIND_RANK[symbol] for symbol in known], dtype=pl.Int8)).gather(given)
+            return pl.lit(pl.Series([KIND_RANK[symbol] for symbol in known], dtype=pl.Int64)).gather(given)
         return pl.lit(pl.Series(known, dtype=pl.String)).gather(given)
     if writer.kind == reader.kind == "boolean":
         return given == -1
@@ -181,7 +190,8 @@ def _leaf(given: pl.Expr, writer: Leaf, reader: Leaf) -> pl.Expr:
 def _is_same(writer: Shape, reader: Shape) -> bool:
     """Whether the wire form is already a value of ours."""
     if isinstance(writer, Leaf) and isinstance(reader, Leaf):
-        return writer.kind == reader.kind and writer.kind not in ("enum", "boolean", "float")
+        is_number = writer.kind == reader.kind and writer.kind not in ("enum", "boolean", "float")
+        return is_number or (writer == reader and _is_kind(writer))
     if isinstance(writer, Row) and isinstance(reader, Row):
         return list(writer.fields) == list(reader.fields) and all(
             _is_same(writer.fields[name], part) for name, part in reader.fields.items()

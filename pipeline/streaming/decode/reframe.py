@@ -20,6 +20,7 @@ from itertools import chain
 from typing import Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
@@ -97,28 +98,26 @@ def read_block(frame: Frame, values: Sequence[bytes]) -> pl.DataFrame | None:
         One row per value in the same order, still in wire form (`restore` makes values of it), or None when there is
         any doubt: something did not parse, or a record did not end where its bytes end.
     """
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    trailers = _trailers(nonce, len(values))
-    size = TRAILER_BYTES
-    ends = (trailers[at : at + size] for at in range(0, len(trailers), size))
-    data = b"".join(chain.from_iterable(zip(values, ends, strict=True)))
+    trailers = _trailers(secrets.token_bytes(NONCE_BYTES), len(values))
     sync = secrets.token_bytes(16)
-    file = b"".join((frame.header, sync, _zigzag(len(values)), _zigzag(len(data)), data, sync))
+    size = sum(map(len, values)) + trailers.nbytes
+    block = chain.from_iterable(zip(values, trailers.tolist(), strict=True))
+    file = b"".join(chain((frame.header, sync, _zigzag(len(values)), _zigzag(size)), block, (sync,)))
     try:
         rows = pl.read_avro(io.BytesIO(file))
     except (PolarsError, PanicException):
         # A panic is no `Exception`. It unwinds out of the parser, which owns nothing but the block it was reading.
         return None
-    if rows.height != len(values) or b"".join(rows[TRAILER].to_list()) != trailers:
+    if rows.height != len(values) or b"".join(rows[TRAILER].to_list()) != trailers.tobytes():
         return None
     return rows.drop(HEAD, TRAILER)
 
 
-def _trailers(nonce: bytes, count: int) -> bytes:
+def _trailers(nonce: bytes, count: int) -> npt.NDArray[np.void]:
     table = np.empty((count, TRAILER_BYTES), dtype=np.uint8)
     table[:, :NONCE_BYTES] = np.frombuffer(nonce, dtype=np.uint8)
     table[:, NONCE_BYTES:] = np.arange(count, dtype=">u4").view(np.uint8).reshape(count, 4)
-    return table.tobytes()
+    return table.view(np.dtype((np.void, TRAILER_BYTES))).ravel()
 
 
 def _zigzag(number: int) -> bytes:

@@ -5,6 +5,7 @@ Framing is judged here (tombstone, too large, no marker, Confluent's framing, a 
 behind a known fingerprint is read by `isolate`.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -62,12 +63,12 @@ class ValueDecoder:
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Decode the values of a batch, whatever their schemas; rows are numbered from 0."""
         rejections: list[Rejection] = []
-        groups: dict[bytes, list[int]] = {}
-        for row, value in enumerate(values):
-            if value is None or len(value) > self._max_bytes or value[:2] != MARKER or len(value) < HEADER_BYTES:
-                rejections.append(Rejection(row, self._framing_problem(value)))
-            else:
-                groups.setdefault(value[:HEADER_BYTES], []).append(row)
+        groups: defaultdict[bytes, list[int]] = defaultdict(list)
+        heads = [b"" if value is None or len(value) > self._max_bytes else value[:HEADER_BYTES] for value in values]
+        for row, head in enumerate(heads):
+            groups[head].append(row)
+        for head in [head for head in groups if head[:2] != MARKER or len(head) < HEADER_BYTES]:
+            rejections += [Rejection(row, self._framing_problem(values[row])) for row in groups.pop(head)]
         frames: dict[str, list[pl.DataFrame]] = {}
         for head, rows in groups.items():
             fingerprint = head[len(MARKER) :]

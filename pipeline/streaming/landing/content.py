@@ -5,18 +5,19 @@ It covers everything that was sent but sent_at and received_at, and no coordinat
 the batch, the order of columns, the writer's version of the schema, or how a library prints fractions or JSON. It is
 UTF-8 text, made so:
 
-- first the envelope: each of `_ENVELOPE`, in that order, followed by U+001E;
+- first the envelope: `_ENVELOPE` in that order, one after each U+001E;
 - then, in the schema's order, each field of the type's own body that is not null: name, U+001D, value, U+001E.
 
 Values: text as it is; whole numbers and times in decimal; flags 0 or 1; fractions as the decimal of their 64 bits read
 as a signed whole number; kinds of identifiers as their rank; an absent value as nothing, so that it equals empty text.
-A list is its items, each followed by U+001F; a record within a list or body is its parts, each followed by U+001D.
+A list is its items, each followed by U+001F; a record within a list or body is its parts with U+001D between them.
 U+001C to U+001F inside sent text are preceded by U+001C. A field that the envelope gets later is appended like a body
 field, only where it is not null, so that old events keep their content.
 """
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from pipeline.contracts.schemas import AvroField, body_fields, envelope_fields
@@ -24,6 +25,7 @@ from pipeline.streaming.decode.events import BODY
 from pipeline.streaming.landing.bodies import own_fields, rows_by_type
 
 _PART_END, _FIELD_END, _ITEM_END = "\x1d", "\x1e", "\x1f"
+_FIRST_CONTROL = 0x1C
 _CONTROLS = "[\x1c-\x1f]"
 _ESCAPED = "\x1c$0"
 
@@ -79,9 +81,9 @@ def canonical_content(envelopes: pl.DataFrame, bodies: Mapping[str, pl.DataFrame
     """
     content = _content(envelopes, bodies, is_escaped=False)
     # A text in which a sender used our control characters has more of them than its form explains.
-    is_odd = content["text"].str.count_matches(_CONTROLS) != content["controls"]
-    if not is_odd.any():
+    if _count_controls(content["text"]) == content["controls"].sum():
         return content["text"]
+    is_odd = content["text"].str.count_matches(_CONTROLS) != content["controls"]
     odd = content.filter(is_odd).select("row")
     of_odd = {family: frame.join(odd, on="row", how="semi") for family, frame in bodies.items()}
     mended = _content(envelopes.join(odd, on="row", how="semi"), of_odd, is_escaped=True)
@@ -90,29 +92,45 @@ def canonical_content(envelopes: pl.DataFrame, bodies: Mapping[str, pl.DataFrame
     )["text"]
 
 
+def _count_controls(texts: pl.Series) -> int:
+    """Count our control characters in all texts together (in UTF-8 no other character has these bytes)."""
+    data = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
+    letters = np.frombuffer(memoryview(data or b""), dtype=np.uint8)
+    return int(np.count_nonzero(letters - np.uint8(_FIRST_CONTROL) < 4))
+
+
 def _content(envelopes: pl.DataFrame, bodies: Mapping[str, pl.DataFrame], *, is_escaped: bool) -> pl.DataFrame:
-    """Return row, text, and the control characters that its form has."""
+    """Return row, text, and the control characters that its form has; events as in `envelopes`, sorted by row."""
     fields = _envelope_fields()
-    used = {name: _value(pl.col(name), fields[name], is_escaped=is_escaped) for name in _ENVELOPE}
-    texts = [text.fill_null("") for text, _ in used.values()]
-    ends = pl.lit(len(_ENVELOPE), pl.UInt32)
-    envelope = envelopes.select(
-        "row",
-        text=pl.concat_str([piece for text in texts for piece in (text, pl.lit(_FIELD_END))]),
-        controls=ends + pl.sum_horizontal(controls for _, controls in used.values() if controls is not None),
-    )
+    pieces: list[pl.Expr] = []
+    counts: list[pl.Expr] = [pl.lit(len(_ENVELOPE), pl.UInt32), pl.col("body_controls")]
+    ends = ""
+    for name in _ENVELOPE:
+        ends += _FIELD_END
+        if _is_absent(envelopes[name]):
+            continue
+        text, controls = _value(pl.col(name), fields[name], is_escaped=is_escaped)
+        pieces += [pl.lit(ends), text.fill_null("")]
+        counts += [] if controls is None else [controls]
+        ends = ""
     parts = [
         _body_content(family, type_name, rows, is_escaped=is_escaped)
         for family, frame in bodies.items()
         for type_name, rows in rows_by_type(frame)
     ]
-    if not parts:
-        return envelope
-    return envelope.join(pl.concat(parts), on="row", how="left", maintain_order="left").select(
+    in_order = pl.concat(parts).sort("row")
+    return envelopes.with_columns(in_order["body_text"], in_order["body_controls"]).select(
         "row",
-        text=pl.concat_str("text", "body_text"),
-        controls=pl.col("controls") + pl.col("body_controls"),
+        text=pl.concat_str(*pieces, pl.lit(ends), "body_text"),
+        controls=pl.sum_horizontal(counts).cast(pl.UInt32),
     )
+
+
+def _is_absent(column: pl.Series) -> bool:
+    """Say whether a column is null or an empty list in every row: such a field costs nothing."""
+    if column.null_count() == column.len():
+        return True
+    return isinstance(column.dtype, pl.List) and not column.list.len().sum()
 
 
 def _body_content(family: str, type_name: str, rows: pl.DataFrame, *, is_escaped: bool) -> pl.DataFrame:
@@ -149,16 +167,19 @@ def _value(given: pl.Expr, field: AvroField, *, is_escaped: bool) -> tuple[pl.Ex
     match field.kind:
         case "record":
             parts = _parts(given, field.fields, is_escaped=is_escaped)
-            return pl.when(given.is_not_null()).then(parts), given.is_not_null().cast(pl.UInt32) * len(field.fields)
+            return pl.when(given.is_not_null()).then(parts), given.is_not_null().cast(pl.UInt32) * (
+                len(field.fields) - 1
+            )
         case "array<string>":
             return _list(given, _text(pl.element(), is_escaped=is_escaped)), _count(given, 1)
         case "array<record>":
             parts = _parts(pl.element(), field.fields, is_escaped=is_escaped)
-            return _list(given, parts), _count(given, 1 + len(field.fields))
+            return _list(given, parts), _count(given, len(field.fields))
         case "string":
             return _text(given, is_escaped=is_escaped), None
         case "boolean":
-            return given.cast(pl.Int8).cast(pl.String), None
+            # Those of identities are still in wire form: 0 and -1.
+            return given.cast(pl.Int8).abs().cast(pl.String), None
         case "double":
             return given.reinterpret(dtype=pl.Int64).cast(pl.String), None
         case _:
@@ -166,11 +187,8 @@ def _value(given: pl.Expr, field: AvroField, *, is_escaped: bool) -> tuple[pl.Ex
 
 
 def _parts(given: pl.Expr, fields: Sequence[AvroField], *, is_escaped: bool) -> pl.Expr:
-    pieces: list[pl.Expr] = []
-    for part in fields:
-        text, _ = _value(given.struct.field(part.name), part, is_escaped=is_escaped)
-        pieces += [text.fill_null(""), pl.lit(_PART_END)]
-    return pl.concat_str(pieces)
+    parts = (_value(given.struct.field(part.name), part, is_escaped=is_escaped)[0].fill_null("") for part in fields)
+    return pl.concat_str(parts, separator=_PART_END)
 
 
 def _list(given: pl.Expr, item: pl.Expr) -> pl.Expr:

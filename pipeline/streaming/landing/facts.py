@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from pipeline.enrichment import enrich
+from pipeline.enrichment.enrich import enrich
 from pipeline.identity.keys import KeyRing, content_versions, event_uids
 from pipeline.streaming.decode.values import Rejection
 from pipeline.streaming.decode.verdicts import Judged
@@ -31,12 +31,11 @@ _REFERENCES: Final = (
     "survey_id",
     "campaign",
 )
-_FROM_CONTEXT: Final = ("url", "referrer", "title", "locale", "utm_term", "utm_content")
-_ENRICHED_FROM: Final = ("url", "referrer", "user_agent", "utm_source", "utm_medium", "utm_campaign")
+_FROM_CONTEXT: Final = ("url", "referrer", "title", "locale")
+_UTM: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+_ENRICHED_FROM: Final = ("url", "referrer", "user_agent", *_UTM)
 _ENRICHED: Final = (
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
+    *_UTM,
     "user_agent_family",
     "device_class",
     "is_bot",
@@ -83,7 +82,7 @@ class Facts:
         return own if stated.is_empty() else pl.concat([own, stated]).unique(maintain_order=True)
 
 
-def make_facts(judged: Judged, keyring: KeyRing) -> tuple[Facts, list[Rejection]]:
+def make_facts(judged: Judged, keyring: KeyRing) -> tuple[Facts | None, list[Rejection]]:
     """
     Make the facts of judged events.
 
@@ -92,7 +91,8 @@ def make_facts(judged: Judged, keyring: KeyRing) -> tuple[Facts, list[Rejection]
         keyring: Normalises and hashes identifiers.
 
     Returns:
-        The facts, and a rejection for each event of which no identifier identifies anybody, or that states nothing.
+        The facts (None where no event is left), and a rejection for each event of which no identifier identifies
+        anybody, or that states nothing.
     """
     identifiers, problems = identify(judged.envelopes, keyring)
     accounts = judged.bodies.get("accounts", pl.DataFrame())
@@ -108,6 +108,8 @@ def make_facts(judged: Judged, keyring: KeyRing) -> tuple[Facts, list[Rejection]
         bodies = {family: frame.join(bad, on="row", how="anti") for family, frame in bodies.items()}
         sides = sides.join(bad, on="row", how="anti")
         identifiers = identifiers.of_rows(envelopes["row"])
+    if envelopes.is_empty():
+        return None, rejections
     touchpoints = _touchpoints(envelopes, bodies, sides, identifiers, keyring.hash_key)
     return Facts(touchpoints, _statements(sides, touchpoints, envelopes), identifiers), rejections
 
@@ -127,10 +129,10 @@ def _touchpoints(
     versions = content_versions(envelopes.select("revision", "received_at").with_columns(content=content), hash_key)
     given = envelopes.select(*(pl.col(f"context.{name}").alias(name) for name in _ENRICHED_FROM), pl.col("channel"))
     enriched = enrich(given).select(_ENRICHED).with_columns(pl.col(pl.String).fill_null(""))
-    return (
-        envelopes.select(_stored_columns())
-        .with_columns(subjects["ident_key"], subjects["kind"], subjects["identities"], uids, versions, *enriched)
-        .join(encode_bodies(bodies, sides), on="row", how="left", maintain_order="left")
+    # Every event has its line in each of these, in the order of rows.
+    stored = encode_bodies(bodies, sides).sort("row")
+    return envelopes.select(_stored_columns()).with_columns(
+        subjects["ident_key"], subjects["kind"], subjects["identities"], uids, versions, *enriched, stored["body"]
     )
 
 

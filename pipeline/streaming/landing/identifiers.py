@@ -21,6 +21,8 @@ from pipeline.contracts.types import STATEMENT_TYPES
 from pipeline.identity.keys import KeyRing
 
 _Numbers = npt.NDArray[np.int64]
+_ORDER_BITS = 32
+_ORDER_MASK = 0xFFFFFFFF
 _NOBODY = Problem(Reason.NO_IDENTIFIER, "/identities", "none of its identifiers identifies anybody")
 
 
@@ -71,16 +73,17 @@ class Identifiers:
         Returns:
             ident_key, kind, neighbour, neighbour_kind, first_seen.
         """
-        pairs = pl.DataFrame(
-            {
-                "row": pl.Series(self.rows, dtype=pl.UInt32),
-                "subject": self._subject_orders(),
-                "other": self.orders,
-            }
-        ).filter(pl.col("subject") != pl.col("other"))
-        seen = pairs.join(events, on="row").group_by("subject", "other").agg(first_seen=pl.col("occurred_at").min())
+        subjects = self._subject_orders()
+        times = pl.DataFrame({"row": pl.Series(self.rows, dtype=pl.UInt32)}).join(
+            events, on="row", how="left", maintain_order="left"
+        )["occurred_at"]
+        pairs = pl.DataFrame({"subject": subjects, "other": self.orders, "occurred_at": times})
+        seen = (
+            pairs.filter((pl.col("subject") != pl.col("other")) & pl.col("occurred_at").is_not_null())
+            .group_by("subject", "other")
+            .agg(first_seen=pl.col("occurred_at").min())
+        )
         both = pl.concat([seen, seen.select(subject="other", other="subject", first_seen="first_seen")])
-        both = both.sort("subject", "other")
         one, other = self.known[both["subject"]], self.known[both["other"]]
         return pl.DataFrame(
             {
@@ -94,14 +97,13 @@ class Identifiers:
 
     def announcements(self) -> pl.DataFrame:
         """Return subject, ident_key: every distinct identifier under each subject that it occurs with."""
-        pairs = pl.DataFrame({"subject": self._subject_orders(), "other": self.orders}).unique(maintain_order=True)
+        pairs = np.sort(self._subject_orders() << _ORDER_BITS | self.orders)
+        pairs = pairs[_is_first(pairs)]
         keys = self.known["ident_key"]
-        return pl.DataFrame({"subject": keys[pairs["subject"]], "ident_key": keys[pairs["other"]]})
+        return pl.DataFrame({"subject": keys[pairs >> _ORDER_BITS], "ident_key": keys[pairs & _ORDER_MASK]})
 
     def _starts(self) -> _Numbers:
-        is_first = np.ones(len(self.rows), dtype=np.bool_)
-        np.not_equal(self.rows[1:], self.rows[:-1], out=is_first[1:])
-        return np.flatnonzero(is_first)
+        return np.flatnonzero(_is_first(self.rows))
 
     def _subject_orders(self) -> _Numbers:
         starts = self._starts()
@@ -124,18 +126,41 @@ def identify(envelopes: pl.DataFrame, keyring: KeyRing) -> tuple[Identifiers, di
     for kind in REFERENCE_KINDS:
         column = pl.col(f"refs.{kind}")
         referred = envelopes.filter(column.is_not_null())
-        given.append(referred.select("row", pl.lit(KIND_RANK[kind], pl.Int8).alias("kind"), column.alias("value")))
-    pairs = pl.concat(given)
-    distinct = pairs.select("kind", "value").unique(maintain_order=True)
-    keys = [keyring.key_of(KINDS[kind], value) for kind, value in distinct.iter_rows()]
-    keyed = distinct.with_columns(pl.Series("ident_key", keys, dtype=pl.Binary)).drop_nulls("ident_key")
-    known = keyed.select("kind", "ident_key").unique().sort("kind", "ident_key")
-    numbered = keyed.join(known.with_row_index("order"), on=["kind", "ident_key"])
-    placed = pairs.join(numbered.select("kind", "value", "order"), on=["kind", "value"])
-    codes = np.unique(placed["row"].to_numpy().astype(np.int64) << 32 | placed["order"].to_numpy())
-    identifiers = Identifiers(known, codes >> 32, codes & 0xFFFFFFFF)
+        given.append(referred.select("row", pl.lit(KIND_RANK[kind], pl.Int64).alias("kind"), column.alias("value")))
+    distinct = pl.concat(given).group_by("kind", "value").agg("row")
+    keys = [keyring.key_of(KINDS[kind], value) for kind, value in distinct.select("kind", "value").iter_rows()]
+    keyed = distinct.select("kind", "row", pl.Series("ident_key", keys, dtype=pl.Binary)).drop_nulls("ident_key")
+    known, orders = _in_order(keyed.select("kind", "ident_key"))
+    rows = keyed["row"].explode(empty_as_null=False).to_numpy().astype(np.int64)
+    pairs = np.sort(rows << _ORDER_BITS | np.repeat(orders, keyed["row"].list.len().to_numpy()))
+    pairs = pairs[_is_first(pairs)]
+    identifiers = Identifiers(known, pairs >> _ORDER_BITS, pairs & _ORDER_MASK)
     nobody = np.setdiff1d(envelopes["row"].to_numpy(), identifiers.rows)
     return identifiers, {int(row): _NOBODY for row in nobody}
+
+
+def _in_order(keyed: pl.DataFrame) -> tuple[pl.DataFrame, _Numbers]:
+    """Return the distinct (kind, ident_key) in order, and for each given one its line there."""
+    # Numbers sort ten times as fast as bytes. Kind and the first 60 bits decide; where they do not, bytes do.
+    halves = np.frombuffer(b"".join(keyed["ident_key"].to_list()), dtype=">u8").reshape(-1, 2)
+    leading = keyed["kind"].to_numpy().astype(np.uint64) << 60 | halves[:, 0].astype(np.uint64) >> 4
+    order = np.argsort(leading)
+    is_new = _is_first(leading[order])
+    first = order[is_new]
+    orders = np.empty(len(leading), dtype=np.int64)
+    orders[order] = np.cumsum(is_new) - 1
+    if (halves == halves[first][orders]).all():
+        return keyed[first], orders
+    known = keyed.unique().sort("kind", "ident_key")
+    numbered = keyed.join(known.with_row_index("order"), on=["kind", "ident_key"], how="left", maintain_order="left")
+    return known, numbered["order"].to_numpy().astype(np.int64)
+
+
+def _is_first(sorted_numbers: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Say which sorted numbers differ from the one before."""
+    is_first = np.ones(len(sorted_numbers), dtype=np.bool_)
+    np.not_equal(sorted_numbers[1:], sorted_numbers[:-1], out=is_first[1:])
+    return is_first
 
 
 def statement_sides(accounts: pl.DataFrame, keyring: KeyRing) -> tuple[pl.DataFrame, dict[int, Problem]]:

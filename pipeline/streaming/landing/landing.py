@@ -122,11 +122,14 @@ class Landing:
         judged = judge(decoded, batch.places)
         watch.lap("decode")
         facts, nameless = make_facts(judged, self._keyring)
+        rejections = [*judged.rejections, *nameless]
+        if facts is None:
+            return None, rejections
         placed = facts.touchpoints.with_columns(
             *batch.coordinates[facts.touchpoints["row"]], log_id=pl.lit(self._origin.log_id)
         )
         watch.lap("facts")
-        return replace(facts, touchpoints=placed), [*judged.rejections, *nameless]
+        return replace(facts, touchpoints=placed), rejections
 
 
 def _outcome(
