@@ -35,6 +35,7 @@ class GroupWatcher:
     def __init__(self, kafka: KafkaSettings, patience: timedelta) -> None:
         self._bootstrap = kafka.bootstrap
         self._patience_s = patience.total_seconds()
+        self._timeout_s = min(_REQUEST_TIMEOUT_S, self._patience_s)
         self._partitions: dict[str, int] = {}
         # It never subscribes, so the group does not notice it.
         self._consumer = Consumer(
@@ -42,6 +43,8 @@ class GroupWatcher:
                 "bootstrap.servers": kafka.bootstrap,
                 "group.id": kafka.group + LANDING_GROUP_SUFFIX,
                 "enable.auto.commit": False,
+                # As with a producer: a topic that nobody made is made by the broker, where it does such things.
+                "allow.auto.create.topics": True,
                 "log_level": 0,
             }
         )
@@ -57,7 +60,7 @@ class GroupWatcher:
             return known
 
         def ask() -> int:
-            metadata = self._consumer.list_topics(topic, timeout=_REQUEST_TIMEOUT_S).topics[topic]
+            metadata = self._consumer.list_topics(topic, timeout=self._timeout_s).topics[topic]
             if metadata.error is not None:
                 raise KafkaException(metadata.error)
             return len(metadata.partitions)
@@ -75,10 +78,10 @@ class GroupWatcher:
 
         def ask() -> Unread:
             place = TopicPartition(*target)
-            committed = self._consumer.committed([place], timeout=_REQUEST_TIMEOUT_S)[0]
+            committed = self._consumer.committed([place], timeout=self._timeout_s)[0]
             if committed.error is not None:
                 raise KafkaException(committed.error)
-            low, high = self._consumer.get_watermark_offsets(place, timeout=_REQUEST_TIMEOUT_S, cached=False)
+            low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s, cached=False)
             return Unread(low, high, committed.offset if committed.offset >= 0 else None)
 
         return self._insist(ask, f"tell how far {target[0]} is read")

@@ -93,11 +93,15 @@ class Collector:
             raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
         read = MEDIA_TYPES.get(media_type, read_json)
         body = await self._body(request)
+        # One memory for the whole request: what it teaches must not reach a memory that was begun anew meanwhile.
+        recent = self._recent
         if len(body) <= _JUDGED_AT_ONCE_BYTES:
-            receipts, admitted = self._judge(read, body)
+            receipts, admitted = self._judge(read, body, recent)
         else:
-            receipts, admitted = await asyncio.to_thread(self._judge, read, body)
+            receipts, admitted = await asyncio.to_thread(self._judge, read, body, recent)
         await self._deliver(admitted)
+        for each in admitted:
+            recent.remember(each.content)
         self._count(receipts)
         return _json(receipts.http_status, receipts.as_json())
 
@@ -120,7 +124,7 @@ class Collector:
             detail = f"the request did not come within {_BODY_TIMEOUT_S} s"
             raise RequestRefused(HTTPStatus.REQUEST_TIMEOUT, detail) from error
 
-    def _judge(self, read: ReadEvents, body: bytes) -> tuple[Receipts, list[Admitted]]:
+    def _judge(self, read: ReadEvents, body: bytes, recent: RecentContents) -> tuple[Receipts, list[Admitted]]:
         received_at = time.time_ns() // 1_000_000
         receipts, admitted = Receipts(), []
         in_request: set[bytes] = set()
@@ -129,7 +133,7 @@ class Collector:
             if not isinstance(judged, Admitted):
                 event_id, problem = judged
                 receipts.entries.append(Receipt(index, event_id, "rejected", problem))
-            elif judged.content in in_request or judged.content in self._recent:
+            elif judged.content in in_request or judged.content in recent:
                 receipts.entries.append(Receipt(index, judged.event_id, "duplicate"))
             else:
                 in_request.add(judged.content)
@@ -149,8 +153,6 @@ class Collector:
         if not (ready := self._health.is_ready()).ok and "kafka" in ready.reason:
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, ready.reason, _RETRY_LATER_S)
         await self._courier.deliver([each.record for each in admitted])
-        for each in admitted:
-            self._recent.remember(each.content)
         self._metrics.set("throughline_last_progress_timestamp_seconds", time.time(), stage="collect")
 
     def _count(self, receipts: Receipts) -> None:

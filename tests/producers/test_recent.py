@@ -1,0 +1,32 @@
+"""What was seen lately, in bounded memory."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.producers.recent import RecentContents
+
+
+def content(number: int) -> bytes:
+    return number.to_bytes(16)
+
+
+@given(numbers=st.lists(st.integers(0, 30)), capacity=st.integers(2, 20))
+def test_it_never_invents_keeps_the_last_half_and_stays_bounded(numbers: list[int], capacity: int) -> None:
+    recent = RecentContents(capacity)
+    seen: list[int] = []
+    for number in numbers:
+        if content(number) in recent:
+            assert number in seen
+        recent.remember(content(number))
+        seen.append(number)
+        assert len(recent) <= capacity
+        newest_distinct = list(dict.fromkeys(reversed(seen)))[: capacity // 2]
+        assert all(content(kept) in recent for kept in newest_distinct)
+
+
+def test_at_least_half_of_the_capacity_is_remembered() -> None:
+    recent = RecentContents(100)
+    for number in range(1_000):
+        recent.remember(content(number))
+    assert all(content(number) in recent for number in range(950, 1_000))
+    assert content(0) not in recent
