@@ -9,13 +9,13 @@ from urllib.parse import unquote_plus
 
 import polars as pl
 
+from pipeline.contracts.kinds import INTERACTIVE_CHANNELS
 from pipeline.enrichment.channel_groups import CLICK_IDS, channel_group
 from pipeline.enrichment.user_agents import LONGEST_USER_AGENT, read_user_agent
 
 UTM_FIELDS: tuple[str, ...] = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 """Fields that are read from the url where the envelope has none."""
 
-_INTERACTIVE = ("web", "app", "chat", "bot")
 _AUTHORITY = r"^[a-zA-Z][a-zA-Z0-9+.\-]*://([^/?#]*)"
 _CLICK_ID = rf"[?&]({'|'.join(CLICK_IDS)})=[^&#]"
 _LONGEST_VALUE = 1_024
@@ -108,7 +108,7 @@ def _with_channel_group(frame: pl.DataFrame) -> pl.DataFrame:
     return (
         frame.join(known, on=origin, how="left", maintain_order="left")
         .with_columns(
-            channel_group=pl.when(has_origin | pl.col("channel").is_in(_INTERACTIVE))
+            channel_group=pl.when(has_origin | pl.col("channel").is_in(INTERACTIVE_CHANNELS))
             .then(pl.col("channel_group"))
             .otherwise(pl.lit(""))
         )
