@@ -1,0 +1,1 @@
+"""The embedded warehouse: chDB, the ClickHouse engine in this process, behind ClickHouse's HTTP interface."""

@@ -1,0 +1,83 @@
+"""
+chDB on its folder: opened once, with its bounds, and without the database that reads files.
+
+The rule it owns: *names are names*. chDB starts with a `default` database that lies over the file system, so that
+`SELECT * FROM '/etc/passwd'` reads the file; it is replaced by a plain one before anybody is served.
+"""
+
+import importlib
+import os
+import shutil
+from pathlib import Path
+from typing import cast
+
+from pipeline.config import EmbeddedSettings
+from pipeline.embedded.warehouse.chdb_types import Connection
+
+_DATABASES = "engine"
+_TEMPORARY = "temporary"
+
+# The engine's own defaults, 5 GiB each, are for servers with the machine to themselves.
+_MARK_CACHE_BYTES = 64 << 20
+_INDEX_CACHE_BYTES = 64 << 20
+# The idle engine's share (220 MB resident were measured); the bound is for what comes on top.
+_BASE_BYTES = 250_000_000
+
+
+class Engine:
+    """
+    The engine of this process, there can be only one.
+
+    Args:
+        folder: Data folder; this process must hold its lock.
+        settings: Bounds on memory and time.
+    """
+
+    def __init__(self, folder: Path, settings: EmbeddedSettings) -> None:
+        self.settings = settings
+        self._address = str((folder / _DATABASES).absolute())
+        bounds = {
+            "max_server_memory_usage": settings.warehouse_memory_bytes + _BASE_BYTES,
+            "mark_cache_size": _MARK_CACHE_BYTES,
+            "index_mark_cache_size": _MARK_CACHE_BYTES,
+            "primary_index_cache_size": _INDEX_CACHE_BYTES,
+        }
+        self._address += "?" + "&".join(f"{name}={value}" for name, value in bounds.items())
+        _prepare_temporary(folder / _TEMPORARY)
+        # Held until `close`: the engine lives as long as one connection to it.
+        self._anchor = self.connect()
+        self._make_default_plain()
+        self.version = self._ask("SELECT version()")
+        self.timezone = self._ask("SELECT timezone()")
+        self.table_functions = frozenset(self._ask("SELECT lower(name) FROM system.table_functions").split("\n"))
+
+    def connect(self) -> Connection:
+        """Return a new chDB connection; it is for one thread at a time."""
+        # The engine takes 200 MB and its TMPDIR as soon as it is imported, so not before it is wanted.
+        return cast(Connection, importlib.import_module("chdb._chdb").connect(self._address))
+
+    def close(self) -> None:
+        """Close the last connection, and with it the engine."""
+        self._anchor.close()
+
+    def _make_default_plain(self) -> None:
+        if self._ask("SELECT engine FROM system.databases WHERE name = 'default'") != "Atomic":
+            self._anchor.query("DETACH DATABASE default", "TSV", params={})
+            try:
+                self._anchor.query("ATTACH DATABASE default", "TSV", params={})
+            except RuntimeError:  # never attached plainly before: nothing is in it
+                self._anchor.query("CREATE DATABASE default ENGINE = Atomic", "TSV", params={})
+
+    def _ask(self, statement: str) -> str:
+        return self._anchor.query(statement, "TSVRaw", params={}).bytes().decode().rstrip("\n")
+
+
+def _prepare_temporary(folder: Path) -> None:
+    """Sweep what a killed process left, and make the engine (not Python) put its temporary files there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    os.putenv("TMPDIR", str(folder.absolute()))
+    # Times without a zone are shown in UTC whatever this machine's zone is.
+    os.putenv("TZ", "UTC")
+    # A relative file name, should one ever get past the gate, leads into an empty folder.
+    os.chdir(folder)

@@ -1,0 +1,73 @@
+"""
+Fixtures for every package: the embedded servers, started once a run and ended with it.
+
+Tests share one warehouse and stay apart by database (`fresh_database`); they share one broker and stay apart by the
+names of topics and groups, or take a broker of their own (`make_broker`).
+"""
+
+import importlib.util
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.config import ClickHouseSettings
+from tests.embedded.servers import BrokerServer, WarehouseServer, new_broker, new_warehouse
+
+MakeBroker = Callable[[Mapping[str, int]], BrokerServer]
+
+
+@pytest.fixture(scope="session")
+def make_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBroker]:
+    """A function that starts a broker with the given topics; all end with the run, earlier if the test stops them."""
+    with ExitStack() as stack:
+
+        def make(topics: Mapping[str, int]) -> BrokerServer:
+            return stack.enter_context(new_broker(topics, tmp_path_factory.mktemp("broker")))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerServer]:
+    """The shared broker: `.bootstrap`, `.log_id`. It has the pipeline's topics; others come into being on use."""
+    with new_broker(data=tmp_path_factory.mktemp("broker")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseServer]:
+    """The shared warehouse: `.url` (may do all) and `.analyst_url` (outside); add /database."""
+    with new_warehouse(tmp_path_factory.mktemp("warehouse")) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_database(warehouse: WarehouseServer) -> Iterator[ClickHouseSettings]:
+    """Settings of a new database without any table; it goes with the test."""
+    from pipeline.warehouse.connection import connect
+
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    server = ClickHouseSettings(url=SecretStr(f"{warehouse.url}/default"))
+    client = connect(server)
+    client.command(f"CREATE DATABASE {name}")
+    try:
+        yield ClickHouseSettings(url=SecretStr(f"{warehouse.url}/{name}"))
+    finally:
+        client.command(f"DROP DATABASE {name} SYNC")
+        client.close()
+
+
+@pytest.fixture
+def fresh_database(empty_database: ClickHouseSettings) -> ClickHouseSettings:
+    """Settings of a new database with all tables and views; it goes with the test."""
+    if importlib.util.find_spec("pipeline.warehouse.migrate") is not None:
+        from pipeline.warehouse.connection import connect
+        from pipeline.warehouse.migrate import migrate
+
+        client = connect(empty_database)
+        migrate(client)
+        client.close()
+    return empty_database
