@@ -20,9 +20,8 @@ AnyArray: TypeAlias = "pa.Array[Any]"
 
 _KEY_BYTES = 16
 _WRAPPED = re.compile(r"(Nullable|LowCardinality|Array|SimpleAggregateFunction|Tuple)\((.*)\)", re.DOTALL)
+_CODE = re.compile(r"' = (-?\d+)")
 _SCALARS: dict[str, pa.DataType] = {
-    "UUID": pa.binary(_KEY_BYTES),
-    "UInt128": pa.binary(_KEY_BYTES),
     "String": pa.large_string(),
     "Bool": pa.bool_(),
     "Int64": pa.int64(),
@@ -57,27 +56,34 @@ def arrow_table(frame: pl.DataFrame, table: Table) -> pa.Table:
     for column in table.columns:
         values = source.column(column.name).combine_chunks()
         try:
-            columns.append(_converted(values, arrow_type(column.type), swap=column.type == "UInt128"))
-        except (pa.ArrowException, ValueError) as error:
+            columns.append(converted(values, column.type))
+        except (pa.ArrowException, ValueError, KeyError) as error:
             raise WarehouseRefused(f"{table.name}.{column.name}: {error}") from error
     return pa.Table.from_arrays(columns, names=list(table.column_names))
 
 
-def arrow_type(clickhouse_type: str) -> pa.DataType:
-    """Return the Arrow type that ClickHouse reads into a column of the given type."""
-    if clickhouse_type in _SCALARS:
-        return _SCALARS[clickhouse_type]
+def converted(values: AnyArray, clickhouse_type: str) -> AnyArray:
+    """
+    Turn an array into the one that ClickHouse reads into a column of the given type.
+
+    Raises:
+        ValueError: If a value does not fit (Arrow's own errors are among these), or the type is not known here.
+    """
+    if clickhouse_type in ("UUID", "UInt128"):
+        return _fixed_bytes(values, swap=clickhouse_type == "UInt128")
     if clickhouse_type.startswith("Enum8("):
-        return pa.int8()
+        return _codes(values, clickhouse_type)
+    if clickhouse_type in _SCALARS:
+        return _scalars(values, _SCALARS[clickhouse_type])
     match = _WRAPPED.fullmatch(clickhouse_type)
     if match is None:
         raise ValueError(f"no Arrow type is known for {clickhouse_type}")
     wrapper, inner = match.groups()
     if wrapper == "Array":
-        return pa.large_list(arrow_type(inner))
+        return _lists(values, inner)
     if wrapper == "Tuple":
-        return pa.struct([(name, arrow_type(type_)) for name, type_ in map(_named, split_arguments(inner))])
-    return arrow_type(split_arguments(inner)[-1])
+        return _structs(values, inner)
+    return converted(values, split_arguments(inner)[-1])
 
 
 def split_arguments(text: str) -> list[str]:
@@ -97,27 +103,39 @@ def split_arguments(text: str) -> list[str]:
     return [*arguments, text[start:].strip()]
 
 
-def _named(argument: str) -> tuple[str, str]:
-    name, _, type_ = argument.partition(" ")
-    return name, type_
-
-
-def _converted(values: AnyArray, wanted: pa.DataType, *, swap: bool = False) -> AnyArray:
-    if isinstance(wanted, pa.FixedSizeBinaryType):
-        return _fixed_bytes(values, swap=swap)
-    if isinstance(wanted, pa.LargeListType):
-        if values.null_count:
-            raise ValueError("a list is null; ClickHouse has only empty ones")
-        if not isinstance(values, pa.LargeListArray):
-            raise pa.ArrowTypeError(f"a list is expected, not {values.type}")
-        # Offsets count from the array's start: slices were removed by rechunk and combine_chunks.
-        return pa.LargeListArray.from_arrays(values.offsets, _converted(values.values, wanted.value_type))
-    if isinstance(wanted, pa.StructType) and isinstance(values, pa.StructArray):
-        fields = [_converted(values.field(field.name), field.type) for field in wanted]
-        return pa.StructArray.from_arrays(fields, fields=list(wanted))
+def _scalars(values: AnyArray, wanted: pa.DataType) -> AnyArray:
     # A String of ClickHouse takes any bytes; only text that claims to be text must be UTF-8.
     is_same = values.type == wanted or (pa.types.is_large_string(wanted) and pa.types.is_large_binary(values.type))
     return values if is_same else values.cast(wanted)
+
+
+def _lists(values: AnyArray, inner: str) -> AnyArray:
+    if not isinstance(values, pa.LargeListArray):
+        raise pa.ArrowTypeError(f"a list is expected, not {values.type}")
+    if values.null_count:
+        raise ValueError("a list is null; ClickHouse has only empty ones")
+    # Offsets count from the array's start: slices were removed by rechunk and combine_chunks.
+    return pa.LargeListArray.from_arrays(values.offsets, converted(values.values, inner))
+
+
+def _structs(values: AnyArray, inner: str) -> AnyArray:
+    if not isinstance(values, pa.StructArray):
+        raise pa.ArrowTypeError(f"a record is expected, not {values.type}")
+    named = [argument.partition(" ")[::2] for argument in split_arguments(inner)]
+    fields = [converted(values.field(name), type_) for name, type_ in named]
+    return pa.StructArray.from_arrays(fields, names=[name for name, _ in named])
+
+
+def _codes(values: AnyArray, enum: str) -> AnyArray:
+    """Check the codes of an enum: ClickHouse stores what Arrow gives it and cannot read an unknown code back."""
+    codes = np.array([int(code) for code in _CODE.findall(enum)], np.int8)
+    if values.null_count:
+        raise ValueError("an enum is null")
+    values = values.cast(pa.int8())
+    unknown = np.setdiff1d(np.asarray(values), codes)
+    if unknown.size:
+        raise ValueError(f"{unknown.tolist()} are no codes of {enum}")
+    return values
 
 
 def _fixed_bytes(values: AnyArray, *, swap: bool) -> AnyArray:

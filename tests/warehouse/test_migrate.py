@@ -1,0 +1,148 @@
+"""A database is brought to what is declared, from wherever it is, and any difference is seen."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from pipeline.config import ClickHouseSettings, StitchingSettings
+from pipeline.warehouse.connection import connect
+from pipeline.warehouse.errors import WarehouseRefused
+from pipeline.warehouse.migrate import drift, migrate
+from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.views import views
+
+
+@pytest.fixture
+def empty(fresh_database: ClickHouseSettings) -> Client:
+    client = connect(fresh_database)
+    client.command(f"DROP DATABASE IF EXISTS `{client.database}`", use_database=False)
+    return client
+
+
+def test_migrated_database_equals_what_is_declared(client: Client) -> None:
+    assert drift(client) == []
+    assert migrate(client) == []
+
+
+def test_everything_created_is_recorded_once(empty: Client) -> None:
+    created = {change.name for change in migrate(empty)}
+    migrate(empty)
+    recorded = empty.query("SELECT name, action, count() FROM schema_migrations GROUP BY name, action").result_rows
+    assert {row[0] for row in recorded} == set(TABLES) | set(views())
+    assert {(row[1], row[2]) for row in recorded} == {("created", 1)}
+    assert created == (set(TABLES) | set(views())) - {"schema_migrations"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("ALTER TABLE touchpoints DROP COLUMN locale", "touchpoints.locale: missing"),
+        ("ALTER TABLE touchpoints ADD COLUMN more String", "touchpoints.more: not declared"),
+        ("ALTER TABLE touchpoints MODIFY COLUMN locale String", "touchpoints.locale: type is String"),
+        ("ALTER TABLE touchpoints MODIFY COLUMN locale DEFAULT 'x'", "touchpoints.locale: has a DEFAULT"),
+        ("ALTER TABLE touchpoints COMMENT COLUMN locale 'other'", "touchpoints.locale: comment is 'other'"),
+        (
+            "ALTER TABLE touchpoints MODIFY COLUMN locale LowCardinality(String) FIRST",
+            "touchpoints: columns stand in another order",
+        ),
+        ("ALTER TABLE landed MODIFY COMMENT 'other'", "landed: comment is 'other'"),
+        ("ALTER TABLE landed MODIFY SETTING merge_with_ttl_timeout = 100", "landed: engine is"),
+        ("DROP TABLE landed SYNC", "landed: missing"),
+        ("DROP VIEW v_visits", "v_visits: missing"),
+        ("CREATE OR REPLACE VIEW v_visits AS SELECT 1 AS visit_id", "v_visits: its query differs"),
+        ("CREATE OR REPLACE VIEW v_visits AS SELECT 1 AS visit_id", "v_visits.visit_id: type is UInt8"),
+        ("ALTER TABLE v_visits MODIFY COMMENT 'other'", "v_visits: comment is 'other'"),
+    ],
+)
+def test_any_difference_is_found_and_told(client: Client, statement: str, found: str) -> None:
+    client.command(statement)
+    assert any(line.startswith(found) for line in drift(client)), drift(client)
+
+
+def test_a_declaration_that_grew_becomes_a_column_in_its_place(client: Client) -> None:
+    client.command("INSERT INTO touchpoints (event_id) VALUES ('kept')")
+    client.command("ALTER TABLE touchpoints DROP COLUMN locale")
+    assert [change.name for change in migrate(client)] == ["touchpoints"]
+    assert drift(client) == []
+    assert client.query("SELECT event_id, locale FROM touchpoints").result_rows[0] == ("kept", "")
+
+
+def test_views_and_comments_are_mended(client: Client) -> None:
+    client.command("CREATE OR REPLACE VIEW v_visits AS SELECT 1 AS visit_id")
+    client.command("ALTER TABLE landed COMMENT COLUMN lost 'other'")
+    client.command("ALTER TABLE landed MODIFY COMMENT 'other'")
+    client.command("DROP VIEW v_customers")
+    assert {change.name: change.action for change in migrate(client)} == {
+        "v_visits": "replaced",
+        "landed": "altered",
+        "v_customers": "created",
+    }
+    assert drift(client) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE touchpoints MODIFY COLUMN locale String",
+        "CREATE OR REPLACE TABLE landed (log_id LowCardinality(String)) ENGINE = MergeTree ORDER BY log_id",
+    ],
+)
+def test_what_would_lose_data_is_refused_and_nothing_is_touched(client: Client, statement: str) -> None:
+    client.command(statement)
+    client.command("DROP VIEW v_visits")
+    with pytest.raises(WarehouseRefused, match="by hand"):
+        migrate(client)
+    assert "v_visits: missing" in drift(client)
+
+
+class _KilledError(Exception):
+    pass
+
+
+class _KilledAfter:
+    """Lets a client say a number of statements, then dies as a killed process would: between two of them."""
+
+    def __init__(self, client: Client, statements: int) -> None:
+        self._client = client
+        self._left = statements
+
+    def command(self, *args: Any, **kwargs: Any) -> Any:
+        if self._left == 0:
+            raise _KilledError
+        self._left -= 1
+        return self._client.command(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize("statements", [0, 1, 2, 5, 12, 15, 20, 22, 23])
+def test_a_migration_killed_anywhere_is_finished_by_the_next(empty: Client, statements: int) -> None:
+    killed: Any = _KilledAfter(empty, statements)
+    with pytest.raises(_KilledError):
+        migrate(killed)
+    migrate(empty)
+    assert drift(empty) == []
+    recorded = empty.query("SELECT uniqExact(name) FROM schema_migrations").result_rows[0][0]
+    assert recorded == len(TABLES) + len(views())
+    assert empty.query("SELECT rules_version FROM active_rules").result_rows == [(1,)]
+
+
+def test_migrations_may_run_at_once(fresh_database: ClickHouseSettings, empty: Client) -> None:
+    clients = [connect(fresh_database) for _ in range(4)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        list(pool.map(migrate, clients))
+    assert drift(empty) == []
+
+
+def test_gaps_are_recorded_and_activation_is_left_to_people(client: Client) -> None:
+    migrate(client, StitchingSettings(rules_version=2, journey_gap=timedelta(days=7)))
+    gaps = client.query("SELECT rules_version, journey_gap_ms FROM rules FINAL ORDER BY rules_version").result_rows
+    assert [tuple(row) for row in gaps] == [(1, 30 * 86_400_000), (2, 7 * 86_400_000)]
+    assert client.query("SELECT rules_version FROM active_rules").result_rows == [(1,)]
+    migrate(client, StitchingSettings(journey_gap=timedelta(days=60)))
+    gaps = client.query("SELECT journey_gap_ms FROM rules FINAL WHERE rules_version = 1").result_rows
+    assert [tuple(row) for row in gaps] == [(60 * 86_400_000,)]
