@@ -31,6 +31,7 @@ __all__ = [
     "internal_schema",
     "schema_by_fingerprint",
     "schemas_folder",
+    "touchpoint_schemas",
     "writer_schema",
 ]
 
@@ -125,8 +126,24 @@ def family_schema(family: str) -> Mapping[str, Any]:
 
 
 def schema_by_fingerprint(fingerprint: bytes) -> WriterSchema | None:
-    """Return the touchpoint schema with this fingerprint, or None where we know none."""
+    """Return the touchpoint schema with this fingerprint, today's or an earlier one, or None where we know none."""
     return _by_fingerprint().get(fingerprint)
+
+
+def touchpoint_schemas(folder: Path) -> Mapping[bytes, WriterSchema]:
+    """
+    Read all schemas that touchpoints are or were written with.
+
+    Args:
+        folder: Holds `<family>.avsc` and, below `earlier/`, `<family>.<number>.avsc` of schemas since replaced: their
+            records are still in topics.
+
+    Returns:
+        The schemas by fingerprint.
+    """
+    files = [folder / f"{family}.avsc" for family in FAMILIES] + sorted((folder / "earlier").glob("*.avsc"))
+    schemas = (_read(file) for file in files)
+    return MappingProxyType({schema.fingerprint: schema for schema in schemas})
 
 
 def fields_of(schema: WriterSchema) -> tuple[AvroField, ...]:
@@ -151,14 +168,14 @@ def body_fields(family: str) -> Mapping[str, AvroField]:
 
 @cache
 def _by_fingerprint() -> Mapping[bytes, WriterSchema]:
-    return MappingProxyType({schema.fingerprint: schema for schema in map(writer_schema, FAMILIES)})
+    return touchpoint_schemas(schemas_folder())
 
 
 def _read(file: Path) -> WriterSchema:
     schema = json.loads(file.read_text(encoding="utf-8"))
     canonical = to_parsing_canonical_form(schema)
     return WriterSchema(
-        name=file.stem,
+        name=file.name.partition(".")[0],
         fingerprint=bytes.fromhex(avro_fingerprint(canonical, "CRC-64-AVRO")),
         schema=MappingProxyType(schema),
         parsed=fastavro.parse_schema(_without_logical_types(schema)),

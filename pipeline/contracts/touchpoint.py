@@ -7,7 +7,7 @@ for one touchpoint at a time: producers, the collector, and the records that a c
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.contracts.reading import RecordReader
 from pipeline.contracts.reasons import Problem, Reason
 from pipeline.contracts.schemas import (
     AvroField,
+    WriterSchema,
     body_fields,
     envelope_fields,
     fields_of,
@@ -34,6 +35,7 @@ from pipeline.contracts.wire import Framed, encode_single_object, split
 LARGEST_VALUE_BYTES = 2 * 1_048_576
 """Twice the largest record that producers send: a list in it cannot become more than about 120 MB of objects."""
 
+_LISTS = ("identities", "consent", "attributes")
 _UTM = ("source", "medium", "campaign", "term", "content")
 
 
@@ -104,9 +106,18 @@ def encode_touchpoint(event: Mapping[str, Any]) -> EncodedTouchpoint:
     )
 
 
-def decode_touchpoint(value: bytes | None, largest_bytes: int = LARGEST_VALUE_BYTES) -> dict[str, Any] | Problem:
+def decode_touchpoint(
+    value: bytes | None,
+    largest_bytes: int = LARGEST_VALUE_BYTES,
+    schema_of: Callable[[bytes], WriterSchema | None] = schema_by_fingerprint,
+) -> dict[str, Any] | Problem:
     """
     Read a touchpoint from a record's value, whatever its bytes are.
+
+    Args:
+        value: The value, None for a tombstone.
+        largest_bytes: Longer ones are not looked at.
+        schema_of: Finds the schema that the value was written with; what an earlier one lacks is absent.
 
     Returns:
         The event, or the first thing that is wrong with it.
@@ -116,7 +127,7 @@ def decode_touchpoint(value: bytes | None, largest_bytes: int = LARGEST_VALUE_BY
     framed = split(value)
     if isinstance(framed, Problem):
         return framed
-    schema = schema_by_fingerprint(framed.fingerprint)
+    schema = schema_of(framed.fingerprint)
     if schema is None:
         detail = f"no touchpoint schema has the fingerprint {framed.fingerprint.hex()}"
         return Problem(Reason.UNKNOWN_SCHEMA, "", detail)
@@ -144,8 +155,12 @@ def _decode_payload(framed: Framed, parsed: Any) -> dict[str, Any] | Problem:  #
 
 
 def _without_nulls(record: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the schema holds
-    """Drop nulls within the records of the envelope and of the body; the envelope keeps its own."""
-    return {name: _sparse(value) for name, value in record.items()}
+    """Drop nulls within the records of the envelope and of the body; the envelope has all its fields."""
+    event = {**_empty_envelope(), "body": None, **{name: _sparse(value) for name, value in record.items()}}
+    for name in _LISTS:
+        event[name] = event[name] or []
+    event["revision"] = event["revision"] or 0
+    return event
 
 
 def _sparse(value: Any) -> Any:  # noqa: ANN401 - whatever the schema holds

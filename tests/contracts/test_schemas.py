@@ -153,7 +153,7 @@ def test_fingerprints_are_crc_64_avro_of_the_canonical_form(family: str) -> None
     assert schema.canonical == canonical(dict(schema.schema))
     assert schema.fingerprint == crc_64_avro(schema.canonical.encode()).to_bytes(8, "little")
     assert schema.fingerprint.hex() == fastavro_fingerprint(schema.canonical, "CRC-64-AVRO")
-    assert schema_by_fingerprint(schema.fingerprint) is schema
+    assert schema_by_fingerprint(schema.fingerprint) == schema
 
 
 def test_an_unknown_fingerprint_finds_nothing() -> None:
