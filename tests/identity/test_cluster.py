@@ -58,6 +58,12 @@ def test_links_of_stronger_kinds_join_before_earlier_links_of_weaker_ones() -> N
     assert customers(kinds, [(1, 3, 30), (3, 4, 10), (2, 4, 20)]) == {1: 1, 2: 2, 3: 1, 4: 1}
 
 
+def test_an_account_that_joins_a_larger_customer_is_remembered() -> None:
+    kinds = {1: "customer_id", 2: "customer_id", 3: "email", 4: "order_id", 5: "device_id", 6: "cookie_id"}
+    links = [(3, 4, 0), (3, 5, 1), (1, 5, 2), (3, 6, 3), (2, 6, 4)]
+    assert customers(kinds, links) == {1: 1, 2: 2, 3: 1, 4: 1, 5: 1, 6: 1}
+
+
 def test_an_alias_makes_two_accounts_one_and_then_counts_as_one() -> None:
     kinds = {1: "customer_id", 2: "customer_id", 3: "email", 4: "customer_id"}
     assert customers(kinds, [(1, 3, 5), (2, 3, 6), (4, 3, 7)], aliases=[(2, 1, 9)]) == {1: 1, 2: 1, 3: 1, 4: 4}
