@@ -28,7 +28,7 @@ _EXTRACTS: Mapping[pl.DataType, str] = {
 
 _NEIGHBOURHOODS = """
 SELECT ident_key, any(kind) AS kind, neighbour_kind, toUInt32(count()) AS neighbours, min(seen) AS first_seen,
-       groupArray(tuple(neighbour, seen)) AS links
+       CAST(groupArray(tuple(neighbour, seen)), 'Array(Tuple(neighbour UUID, seen DateTime64(3, ''UTC'')))') AS links
 FROM (
     SELECT ident_key, any(kind) AS kind, neighbour_kind, neighbour, min(first_seen) AS seen
     FROM identity_links WHERE ident_key IN (SELECT ident_key FROM keys)
@@ -43,8 +43,9 @@ WHERE ident_key IN (SELECT ident_key FROM keys) GROUP BY ident_key
 """
 
 _STATEMENTS = """
-SELECT a, a_kind, b, b_kind, toInt8(statement) AS statement, withdraws, source, event_id, occurred_at, event_uid
-FROM identity_statements FINAL WHERE a IN (SELECT ident_key FROM keys)
+SELECT a, a_kind, b, b_kind, toInt8(statement) AS statement, withdraws, source, event_id, occurred_at, event_uid,
+       reverse(reinterpretAsFixedString(content_version)) AS content_version
+FROM identity_statements WHERE a IN (SELECT ident_key FROM keys)
 """
 
 # A version later than `completed_at` of the batch that landed a link was read after that link was there. Where the

@@ -176,8 +176,8 @@ def statement_sides(accounts: pl.DataFrame, keyring: KeyRing) -> tuple[pl.DataFr
     """
     lines: list[tuple[int, str, bytes, int, bytes, int]] = []
     problems: dict[int, Problem] = {}
-    stated = accounts.filter(pl.col("type").is_in(STATEMENT_TYPES)).select("row", "type", "body.a", "body.b")
-    for row, type_name, a, b in stated.iter_rows():
+    stated = [] if accounts.is_empty() else accounts.filter(pl.col("type").is_in(STATEMENT_TYPES)).rows(named=True)
+    for row, type_name, a, b in ((line["row"], line["type"], line["body.a"], line["body.b"]) for line in stated):
         keys = {name: _key_of(side, keyring) for name, side in (("a", a), ("b", b))}
         unknown = next((name for name, key in keys.items() if key is None), None)
         if unknown is not None:
