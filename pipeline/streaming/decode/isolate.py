@@ -2,22 +2,23 @@
 Columns of the good records of one writer schema, and a verdict on each bad one.
 
 The rule it owns: a record is good when its block, read alone, is believed. A block of many is believed exactly when
-each of its records alone would be (`reframe`), so the company a record arrives in cannot change its verdict. fastavro,
-record by record, is only the quick way to find whom to doubt, and the words for what is wrong.
+each of its records alone would be (`reframe`), so the company a record arrives in cannot change its verdict. Blocks
+that are not believed are halved; in a small one each record is skimmed by itself, which also finds the words for what
+is wrong.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 
-import fastavro
 import polars as pl
 
 from pipeline.contracts.reasons import Problem, Reason
 from pipeline.streaming.decode.reader import Reader
-from pipeline.streaming.decode.reframe import HEAD_BYTES, read_block
+from pipeline.streaming.decode.reframe import read_block
+from pipeline.streaming.decode.skim import fault_of
 
 ROW = "row"
-_NOT_WHAT_IT_SAYS = "the bytes are not what their schema says"
+# Reading a block costs about as much as skimming this many records.
+_SKIMMED = 32
 
 
 def read_rows(reader: Reader, values: Sequence[bytes], rows: Sequence[int]) -> tuple[pl.DataFrame, dict[int, Problem]]:
@@ -34,7 +35,7 @@ def read_rows(reader: Reader, values: Sequence[bytes], rows: Sequence[int]) -> t
     """
     problems: dict[int, Problem] = {}
     blocks: list[pl.DataFrame] = []
-    for wire, places in _believed(reader, values, range(len(values)), problems):
+    for wire, places in _believed(reader, values, problems):
         bad = reader.misfits(wire)
         problems |= {places[at]: Problem(Reason.UNDECODABLE, "", detail) for at, detail in bad.items()}
         numbered = wire.with_columns(pl.Series(ROW, [rows[place] for place in places], dtype=pl.UInt32))
@@ -47,54 +48,25 @@ def read_rows(reader: Reader, values: Sequence[bytes], rows: Sequence[int]) -> t
 
 
 def _believed(
-    reader: Reader, values: Sequence[bytes], places: Sequence[int], problems: dict[int, Problem]
+    reader: Reader, values: Sequence[bytes], problems: dict[int, Problem]
 ) -> Iterator[tuple[pl.DataFrame, Sequence[int]]]:
-    """Yield believed blocks with the places of their rows; what no block can hold goes into `problems`."""
-    whole = read_block(reader.frame, [values[place] for place in places])
-    if whole is not None:
-        yield whole, places
-        return
-    doubted = {place: detail for place in places if (detail := _doubt(reader, values[place])) is not None}
-    trusted = [place for place in places if place not in doubted]
-    yield from _halved(reader, values, trusted, problems)
-    for place, detail in doubted.items():
-        # fastavro is stricter than the block reader in one point: the index of a union.
-        alone = read_block(reader.frame, [values[place]]) if detail is _UNION_INDEX else None
-        if alone is None:
-            problems[place] = Problem(Reason.UNDECODABLE, "", detail)
+    """Yield believed blocks with the places of their rows, in order; what no block can hold goes into `problems`."""
+    waiting: list[Sequence[int]] = [range(len(values))]
+    while waiting:
+        places = waiting.pop()
+        block = read_block(reader.frame, [values[place] for place in places])
+        if block is not None:
+            yield block, places
+        elif len(places) > _SKIMMED:
+            middle = len(places) // 2
+            waiting += [places[middle:], places[:middle]]
         else:
-            yield alone, [place]
-
-
-def _halved(
-    reader: Reader, values: Sequence[bytes], places: Sequence[int], problems: dict[int, Problem]
-) -> Iterator[tuple[pl.DataFrame, Sequence[int]]]:
-    """Halve a block until every part is believed or is one record that is not."""
-    if not places:
-        return
-    whole = read_block(reader.frame, [values[place] for place in places])
-    if whole is not None:
-        yield whole, places
-    elif len(places) == 1:
-        problems[places[0]] = Problem(Reason.UNDECODABLE, "", _NOT_WHAT_IT_SAYS)
-    else:
-        middle = len(places) // 2
-        yield from _halved(reader, values, places[:middle], problems)
-        yield from _halved(reader, values, places[middle:], problems)
-
-
-_UNION_INDEX = f"{_NOT_WHAT_IT_SAYS}: an index is out of range"
-
-
-def _doubt(reader: Reader, value: bytes) -> str | None:
-    """Return what fastavro finds wrong with one value, None where it reads all of it."""
-    buffer = io.BytesIO(value)
-    buffer.seek(HEAD_BYTES)
-    try:
-        fastavro.schemaless_reader(buffer, reader.parsed, None)
-    except IndexError:
-        return _UNION_INDEX
-    except (EOFError, ValueError, OverflowError, MemoryError, RecursionError, TypeError) as error:
-        return f"{_NOT_WHAT_IT_SAYS}: {error or type(error).__name__}"
-    left = len(value) - buffer.tell()
-    return f"{left} bytes are left over after the record" if left else None
+            faults = {place: fault for place in places if (fault := fault_of(reader.skim, values[place])) is not None}
+            problems |= {place: Problem(Reason.UNDECODABLE, "", fault) for place, fault in faults.items()}
+            left = [place for place in places if place not in faults]
+            if not faults and len(left) == 1:
+                detail = "the bytes are not what their schema says"
+                problems[left[0]] = Problem(Reason.UNDECODABLE, "", detail)
+            elif left:
+                # Skimming decides, reading confirms: should they ever differ, each record stands alone in the end.
+                waiting += [left] if faults else [[place] for place in reversed(left)]

@@ -6,13 +6,13 @@ Made once per writer schema and kept; it holds no state. A schema that cannot be
 """
 
 from functools import cache
-from typing import Any
 
 import polars as pl
 
 from pipeline.contracts.schemas import WriterSchema, family_schema
 from pipeline.streaming.decode.columns import checks_of, conversions, dtype_of, flatten, misfits
 from pipeline.streaming.decode.reframe import Row, prepare_frame
+from pipeline.streaming.decode.skim import skimmer
 
 ROW_DTYPE = pl.UInt32()
 
@@ -30,8 +30,8 @@ class Reader:
 
     def __init__(self, schema: WriterSchema) -> None:
         self.family = schema.name
-        self.parsed: Any = schema.parsed
         self.frame = prepare_frame(schema.schema)
+        self.skim = skimmer(self.frame.rewritten)
         self._checks = checks_of(self.frame.shape)
         self._conversions = conversions(self.frame.shape, flat_shape(schema.name))
 

@@ -66,10 +66,11 @@ Shape = Leaf | Row | Many
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A writer schema made ready: the container's header without its sync marker, and the shape of a row."""
+    """A writer schema made ready: the container's header without its sync marker, the shape of a row, and its types."""
 
     header: bytes
     shape: Row
+    rewritten: Mapping[str, Any]
 
 
 def prepare_frame(schema: Mapping[str, Any]) -> Frame:
@@ -87,7 +88,7 @@ def prepare_frame(schema: Mapping[str, Any]) -> Frame:
     trailer = {"name": TRAILER, "type": {"type": "fixed", "name": "Trailer", "size": TRAILER_BYTES}}
     text = json.dumps({**written, "fields": [head, *written["fields"], trailer]}).encode()
     header = b"Obj\x01" + _zigzag(1) + _zigzag(11) + b"avro.schema" + _zigzag(len(text)) + text + b"\x00"
-    return Frame(header, shape)
+    return Frame(header, shape, written)
 
 
 def read_block(frame: Frame, values: Sequence[bytes]) -> pl.DataFrame | None:
