@@ -32,6 +32,7 @@ def producer_config(kafka: KafkaSettings, delivery_timeout: timedelta) -> dict[s
         "compression.type": "lz4",
         "delivery.timeout.ms": int(delivery_timeout.total_seconds() * 1000),
         "message.max.bytes": kafka.max_record_bytes,
+        "reconnect.backoff.max.ms": 1_000,
         # Its own lines would stand between ours; what matters comes with the delivery reports.
         "log_level": 0,
     }

@@ -45,6 +45,7 @@ class GroupWatcher:
                 "enable.auto.commit": False,
                 # As with a producer: a topic that nobody made is made by the broker, where it does such things.
                 "allow.auto.create.topics": True,
+                "reconnect.backoff.max.ms": 1_000,
                 "log_level": 0,
             }
         )

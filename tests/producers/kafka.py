@@ -18,17 +18,28 @@ def made_topic(bootstrap: str, topic: str) -> str:
     return topic
 
 
+def commit_end(bootstrap: str, group: str, topic: str, partitions: int = 4) -> None:
+    """Have a group commit the end of a topic, as if it had read everything."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    places = [TopicPartition(topic, partition) for partition in range(partitions)]
+    ends = [consumer.get_watermark_offsets(place, timeout=10, cached=False)[1] for place in places]
+    offsets = [TopicPartition(topic, place.partition, end) for place, end in zip(places, ends, strict=True)]
+    consumer.commit(offsets=offsets, asynchronous=False)
+    consumer.close()
+
+
 def read_all(bootstrap: str, topic: str, partitions: int = 4) -> list[tuple[bytes, bytes]]:
     """Return key and value of every record that a topic holds."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test-reader", "enable.auto.commit": False})
     found: list[tuple[bytes, bytes]] = []
     try:
-        ends = {}
+        starts, ends = [], {}
         for partition in range(partitions):
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10, cached=False)
             if high > low:
                 ends[partition] = high
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+                starts.append(TopicPartition(topic, partition, low))
+        consumer.assign(starts)
         while ends:
             for record in consumer.consume(2_000, 1.0):
                 assert record.error() is None, record.error()
@@ -86,7 +97,7 @@ class Reader:
             for record in records:
                 assert record.error() is None, record.error()
                 partition, offset = record.partition() or 0, record.offset() or 0
-                self.gaps += offset - self._next.get(partition, 0)
+                self.gaps += offset - self._next.get(partition, offset)
                 self._next[partition] = offset + 1
                 self.read += 1
             if records:

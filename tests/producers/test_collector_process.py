@@ -1,0 +1,185 @@
+"""The collector as a process: it comes up, outlives its broker, and leaves without losing what it took."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import pytest
+
+from pipeline.contracts.touchpoint import decode_touchpoint
+from tests.producers.events import page_viewed
+from tests.producers.kafka import made_topic, read_all
+
+RUN = """
+import sys
+from pipeline.config import load_settings
+from pipeline.producers.collector import run_collector
+sys.exit(run_collector(load_settings()))
+"""
+
+
+class Broker(Protocol):
+    bootstrap: str
+
+
+@dataclass
+class Running:
+    """A collector in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    metrics: str
+
+    def post(self, event: dict[str, Any]) -> int:
+        """Send one event; 0 where no connection is accepted."""
+        request = Request(f"{self.url}/v1/touchpoints", json.dumps(event).encode(), {"Authorization": "Bearer k"})
+        try:
+            with urlopen(request, timeout=20) as response:
+                return int(response.status)
+        except HTTPError as error:
+            return error.code
+        except (URLError, ConnectionError):
+            return 0
+
+
+def started(bootstrap: str, **settings: str) -> subprocess.Popen[str]:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "THROUGHLINE_KAFKA__BOOTSTRAP": bootstrap,
+        "THROUGHLINE_COLLECTOR__DELIVERY_TIMEOUT": "3s",
+        **settings,
+    }
+    return subprocess.Popen([sys.executable, "-c", RUN], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def collector_at() -> Iterator[Callable[[str], Running]]:
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(bootstrap: str) -> Running:
+        process = started(bootstrap, THROUGHLINE_COLLECTOR__WRITE_KEYS='{"shop": "k"}')
+        processes.append(process)
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if "listens on" in line)
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        url, _, metrics = told.strip().partition("listens on ")[2].partition(", its metrics on ")
+        return Running(process, url, metrics)
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def stored(bootstrap: str, run: str) -> list[str]:
+    events = [decode_touchpoint(value) for _, value in read_all(bootstrap, "touchpoints.web")]
+    return sorted(str(event["id"]) for event in events if isinstance(event, dict) and event["source"] == run)
+
+
+def test_nothing_that_was_accepted_is_lost_when_it_is_stopped(
+    broker: Broker, collector_at: Callable[[str], Running]
+) -> None:
+    made_topic(broker.bootstrap, "touchpoints.web")
+    running, run = collector_at(broker.bootstrap), uuid4().hex
+    accepted: list[str] = []
+
+    def send(sender: int) -> None:
+        for number in range(10_000):
+            event = page_viewed(number, id=f"{sender}-{number}", source=run)
+            status = running.post(event)
+            if status == 202:
+                accepted.append(str(event["id"]))
+            elif status == 0:
+                return
+
+    senders = [threading.Thread(target=send, args=(sender,)) for sender in range(4)]
+    for sender in senders:
+        sender.start()
+    time.sleep(1)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(15) == 0
+    for sender in senders:
+        sender.join()
+    assert len(accepted) > 20
+    assert set(accepted) <= set(stored(broker.bootstrap, run))
+
+
+def test_metrics_and_health_are_served(broker: Broker, collector_at: Callable[[str], Running]) -> None:
+    running = collector_at(broker.bootstrap)
+    assert running.post(page_viewed(1)) == 202
+    with urlopen(f"{running.metrics}/metrics", timeout=5) as response:
+        text = response.read().decode()
+    assert 'throughline_events_total{outcome="stored",stage="collect"} 1.0' in text
+    for address in (running.url, running.metrics):
+        with urlopen(f"{address}/readyz", timeout=5) as response:
+            assert response.status == 200
+
+
+@pytest.mark.slow
+def test_it_refuses_while_its_broker_is_away_and_goes_on_with_the_next_one(
+    tmp_path: Path, collector_at: Callable[[str], Running]
+) -> None:
+    first = broker_process(tmp_path / "first", 0)
+    try:
+        running = collector_at(first.bootstrap)
+        assert running.post(page_viewed(1)) == 202
+        first.process.kill()
+        first.process.wait()
+        assert running.post(page_viewed(2)) == 503
+        shutil.rmtree(tmp_path / "first", ignore_errors=True)
+    finally:
+        first.process.kill()
+    second = broker_process(tmp_path / "second", int(first.bootstrap.rpartition(":")[2]))
+    try:
+        deadline = time.monotonic() + 30
+        while (status := running.post(page_viewed(2))) != 202 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert status == 202
+        wait_until(lambda: running.post(page_viewed(1)) == 202)
+        found = [decode_touchpoint(value) for _, value in read_all(second.bootstrap, "touchpoints.web")]
+        ids = {event["id"] for event in found if isinstance(event, dict)}
+        assert ids == {"e-1", "e-2"}, "the first log is gone, so e-1 counts as new"
+    finally:
+        second.process.kill()
+        second.process.wait()
+
+
+def test_without_a_write_key_it_does_not_start() -> None:
+    process = started("127.0.0.1:1")
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "THROUGHLINE_COLLECTOR__WRITE_KEYS" in told
+    assert "Traceback" not in told
+
+
+@dataclass
+class BrokerProcess:
+    """A broker of this test's own, to be killed."""
+
+    process: subprocess.Popen[str]
+    bootstrap: str
+
+
+def broker_process(folder: Path, port: int) -> BrokerProcess:
+    command = [sys.executable, "-m", "pipeline.embedded.broker", "--data", str(folder), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return BrokerProcess(process, json.loads(process.stdout.readline())["address"])
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

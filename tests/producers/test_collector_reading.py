@@ -1,0 +1,105 @@
+"""From the bytes of a request to its events."""
+
+import gzip
+import tracemalloc
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+import orjson
+import pytest
+
+from pipeline.contracts.reasons import Problem
+from pipeline.producers.admission import LARGEST_EVENT_BYTES
+from pipeline.producers.collector.answers import RequestRefused
+from pipeline.producers.collector.reading import read_body, read_json, read_lines
+
+LIMIT = 1_000_000
+
+
+async def pieces(data: bytes, size: int = 65_536) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def refused(data: bytes, encoding: str = "gzip", size: int = 65_536) -> HTTPStatus:
+    with pytest.raises(RequestRefused) as error:
+        await read_body(pieces(data, size), encoding, LIMIT)
+    return error.value.status
+
+
+@pytest.mark.parametrize("size", [1, 7, 65_536])
+async def test_gzip_is_unpacked_however_it_is_cut(size: int) -> None:
+    text = orjson.dumps(list(range(2_000)))
+    packed = gzip.compress(text[:500]) + gzip.compress(text[500:])
+    assert await read_body(pieces(packed, size), "gzip", LIMIT) == text
+    assert await read_body(pieces(text, size), "", LIMIT) == text
+
+
+async def test_the_limit_itself_is_taken_and_one_byte_more_is_not() -> None:
+    for data, encoding in ((b" " * LIMIT, "identity"), (gzip.compress(b" " * LIMIT), "gzip")):
+        assert len(await read_body(pieces(data), encoding, LIMIT)) == LIMIT
+    assert await refused(b" " * (LIMIT + 1), "") is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert await refused(gzip.compress(b" " * (LIMIT + 1))) is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+async def test_a_bomb_never_unfolds() -> None:
+    bomb = gzip.compress(b"\0" * 300_000_000, 9)
+    tracemalloc.start()
+    try:
+        assert await refused(bomb, size=len(bomb)) is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        assert tracemalloc.get_traced_memory()[1] < 10 * LIMIT
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", [b"{}", gzip.compress(b"{}")[:-5], gzip.compress(b"{}") + b"rest", b"\x1f\x8b"])
+async def test_broken_packing_is_told(data: bytes) -> None:
+    assert await refused(data) is HTTPStatus.BAD_REQUEST
+
+
+async def test_an_unknown_packing_is_told() -> None:
+    assert await refused(b"{}", "br") is HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+def test_one_object_or_an_array() -> None:
+    assert list(read_json(b'{"id": 1}', 10)) == [{"id": 1}]
+    assert list(read_json(b'[{"id": 1}, 2]', 10)) == [{"id": 1}, 2]
+    assert list(read_json(b"[]", 10)) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"a": NaN}', b"[" * 200_000, b'"\\ud800"'])
+def test_what_is_no_json_is_refused_as_a_whole(body: bytes) -> None:
+    with pytest.raises(RequestRefused) as error:
+        read_json(body, 10)
+    assert error.value.status is HTTPStatus.BAD_REQUEST
+
+
+def test_lines_are_read_each_by_itself() -> None:
+    events = read_lines(b'{"id": 1}\r\n\nnot json\n{"id": NaN}\n\xff\n{"id": 2}', 10)
+    assert [isinstance(event, Problem) for event in events] == [False, True, True, True, False]
+    assert (events[0], events[-1]) == ({"id": 1}, {"id": 2})
+
+
+@pytest.mark.parametrize("body", [b"", b"\n \n"])
+def test_no_line_at_all_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestRefused) as error:
+        read_lines(body, 10)
+    assert error.value.status is HTTPStatus.BAD_REQUEST
+
+
+def test_too_many_events_are_refused() -> None:
+    assert len(read_json(b"[1,2,3]", 3)) == len(read_lines(b"1\n2\n3\n", 3)) == 3
+    for read, body in ((read_json, b"[1,2,3,4]"), (read_lines, b"1\n2\n3\n4")):
+        with pytest.raises(RequestRefused) as error:
+            read(body, 3)
+        assert error.value.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def test_one_event_above_a_mebibyte_is_its_own_fault() -> None:
+    large, small = {"id": "x" * LARGEST_EVENT_BYTES}, {"id": "y"}
+    in_array = read_json(orjson.dumps([small, large]), 10)
+    in_lines = read_lines(orjson.dumps(small) + b"\n" + orjson.dumps(large), 10)
+    for events in (in_array, in_lines):
+        assert events[0] == small
+        assert isinstance(events[1], Problem)
+        assert events[1].reason == "too_large"
