@@ -24,10 +24,10 @@ def purpose_mask(purpose: str) -> bytes:
 
 def masked_ids(ids: pl.Series, purpose: str) -> pl.Series:
     """Return every id xor the mask of its purpose: one-to-one, so distinct stays distinct."""
-    buffer = np.frombuffer(b"".join(ids.to_list()), dtype=np.uint8).reshape(-1, _ID_BYTES)
-    masked = np.bitwise_xor(buffer, np.frombuffer(purpose_mask(purpose), dtype=np.uint8)).tobytes()
-    cut = [masked[at : at + _ID_BYTES] for at in range(0, len(masked), _ID_BYTES)]
-    return pl.Series(ids.name, cut, dtype=pl.Binary)
+    whole = np.frombuffer(b"".join(ids.to_list()), dtype=np.uint8).reshape(-1, _ID_BYTES)
+    masked = whole ^ np.frombuffer(purpose_mask(purpose), dtype=np.uint8)
+    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ID_BYTES), len(whole), [None, pa.py_buffer(masked.tobytes())])
+    return pl.Series(ids.name, array, dtype=pl.Binary)
 
 
 def runs(groups: Ints, times: Ints, gap: int) -> Flags:

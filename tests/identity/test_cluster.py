@@ -64,6 +64,24 @@ def test_an_account_that_joins_a_larger_customer_is_remembered() -> None:
     assert customers(kinds, links) == {1: 1, 2: 2, 3: 1, 4: 1, 5: 1, 6: 1}
 
 
+def test_of_links_of_one_moment_the_lower_stronger_end_goes_first() -> None:
+    kinds = {4: "email", 5: "email", 8: "customer_id", 9: "customer_id"}
+    # By the stronger end 4-5 joins first, and 8-5 before 9-4; by the weaker end it would be 9-4.
+    assert customers(kinds, [(8, 5, 0), (9, 4, 0), (4, 5, 0)]) == {4: 8, 5: 8, 8: 8, 9: 9}
+
+
+def test_of_two_identifiers_of_one_kind_the_lower_key_is_the_stronger_end() -> None:
+    kinds = {1: "customer_id", 2: "customer_id", 5: "email", 6: "email", 7: "email", 8: "email"}
+    before = [(1, 5, 0), (2, 6, 0), (7, 8, 0)]
+    assert customers(kinds, [*before, (5, 8, 1), (6, 7, 1)]) == {1: 1, 2: 2, 5: 1, 6: 2, 7: 1, 8: 1}
+
+
+def test_of_aliases_of_one_moment_the_one_with_the_lower_key_goes_first() -> None:
+    kinds = dict.fromkeys((1, 2, 3, 4), "customer_id")
+    aliases = [(1, 2, 0), (1, 4, 1), (2, 3, 1)]
+    assert customers(kinds, [], aliases, unlinks=[(3, 4)]) == {1: 1, 2: 1, 3: 3, 4: 1}
+
+
 def test_an_alias_makes_two_accounts_one_and_then_counts_as_one() -> None:
     kinds = {1: "customer_id", 2: "customer_id", 3: "email", 4: "customer_id"}
     assert customers(kinds, [(1, 3, 5), (2, 3, 6), (4, 3, 7)], aliases=[(2, 1, 9)]) == {1: 1, 2: 1, 3: 1, 4: 4}

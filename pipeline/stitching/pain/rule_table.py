@@ -17,6 +17,7 @@ from pipeline.stitching.columns import Ints, listed, masked_ids, offsets_of
 from pipeline.stitching.frames import PAIN_COLUMNS, TIME, conform
 from pipeline.stitching.pain.contacts import long_waits, unresolved_contacts
 from pipeline.stitching.pain.failed_payment import failed_payments
+from pipeline.stitching.pain.found import FOUND
 from pipeline.stitching.pain.late_delivery import late_deliveries
 from pipeline.stitching.pain.low_score import low_scores
 from pipeline.stitching.timeline import Timeline
@@ -30,29 +31,33 @@ class PainRule:
     Attributes:
         kind: Its name in `v_pain_points`.
         version: Of the rule; greater after every change of meaning.
-        types: Types of touchpoints that the rule reads; it sees no others.
+        shown_by: Types of touchpoints that can show it; without one of them the rule is not asked.
+        also_reads: Types that it looks at besides; it sees no others.
         find: From the touchpoints (facts with `row` and `customer`, in order) to rows of `FOUND`.
     """
 
     kind: str
     version: int
-    types: tuple[str, ...]
+    shown_by: tuple[str, ...]
+    also_reads: tuple[str, ...]
     find: Callable[[pl.DataFrame, PainPointSettings], pl.DataFrame]
 
 
 _CHATS: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
 RULES: Final[tuple[PainRule, ...]] = (
-    PainRule("failed_payment", 1, ("payment.failed", "payment.made"), failed_payments),
+    PainRule("failed_payment", 1, ("payment.failed",), ("payment.made",), failed_payments),
     PainRule(
         "late_delivery",
         1,
-        ("delivery.delivered", "delivery.shipped", "delivery.status_changed", "order.placed"),
+        ("delivery.delivered",),
+        ("delivery.shipped", "delivery.status_changed", "order.placed"),
         late_deliveries,
     ),
-    PainRule("long_wait", 1, ("support.call_ended", *_CHATS), long_waits),
-    PainRule("low_score", 1, ("survey.answered",), low_scores),
-    PainRule("unresolved_contact", 1, ("support.call_ended", "support.chat_ended"), unresolved_contacts),
+    PainRule("long_wait", 1, ("support.call_ended", *_CHATS), (), long_waits),
+    PainRule("low_score", 1, ("survey.answered",), (), low_scores),
+    PainRule("unresolved_contact", 1, ("support.call_ended", "support.chat_ended"), (), unresolved_contacts),
 )
+_DESCRIBED: Final = FOUND | {"pain_point_id": pl.Binary(), "kind": pl.String(), "rule_version": pl.Int32()}
 
 
 def pain_points_of(timeline: Timeline, journey_number: Ints, settings: PainPointSettings) -> tuple[pl.DataFrame, Ints]:
@@ -67,18 +72,20 @@ def pain_points_of(timeline: Timeline, journey_number: Ints, settings: PainPoint
     Returns:
         The columns of `PAIN_COLUMNS` in order of (customer, occurred_at, kind, touchpoint), and the customer of each.
     """
-    read = sorted({name for rule in RULES for name in rule.types})
-    relevant = timeline.steps.filter(pl.col("type").is_in(read))
+    present = set(timeline.steps["type"].unique())
     event_uids = timeline.steps["event_uid"]
-    everything = []
+    everything = [pl.DataFrame(schema=_DESCRIBED)]
     for rule in RULES:
-        found = rule.find(relevant, settings)
+        if present.isdisjoint(rule.shown_by):
+            continue
+        read = timeline.steps.filter(pl.col("type").is_in([*rule.shown_by, *rule.also_reads]))
+        found = rule.find(read, settings)
         ids = masked_ids(event_uids.gather(found["row"]), f"pain_point:{rule.kind}")
         everything.append(
             found.with_columns(
                 ids.alias("pain_point_id"),
                 pl.lit(rule.kind).alias("kind"),
-                pl.lit(rule.version).alias("rule_version"),
+                pl.lit(rule.version, dtype=pl.Int32).alias("rule_version"),
             )
         )
     unordered = pl.concat(everything)
