@@ -5,6 +5,7 @@ No traceback reaches the terminal unless `--debug` asks for it; the details of a
 data folder.
 """
 
+import logging
 import os
 import sys
 import traceback
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.errors import DONE, INTERRUPTED, NOT_SO, WRONG_USAGE, CommandError
+from pipeline.cli.errors import DONE, INTERRUPTED, WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation
 from pipeline.cli.root import throughline
 from pipeline.config import SettingsError
@@ -30,6 +31,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 0 done, 1 not so, 2 wrong usage or settings, 130 interrupted.
     """
+    # Libraries' own log lines would stand between ours; parts that write logs configure them anew.
+    logging.getLogger().addHandler(logging.NullHandler())
     invocation = Invocation.from_environment()
     try:
         outcome = throughline.main(list(arguments), prog_name="throughline", standalone_mode=False, obj=invocation)
@@ -76,14 +79,11 @@ def _translate(error: Exception) -> CommandError | None:
         )
     if isinstance(error, PermissionError):
         return CommandError(f"not permitted: {error.strerror}", where=str(error.filename), remedy="check its owner")
-    known = {"WarehouseUnavailable": "the warehouse does not answer", "WarehouseRefused": "the warehouse refuses"}
-    name = type(error).__name__
-    if name in known:
-        return CommandError(
-            f"{known[name]}: {_first_line(error)}",
-            remedy="`throughline status` shows whether it runs" if name == "WarehouseUnavailable" else "",
-            exit_code=NOT_SO,
-        )
+    # By name, because importing the class would cost every command half a second.
+    if type(error).__name__ == "WarehouseUnavailable":
+        return CommandError("the warehouse does not answer", remedy="`throughline status` shows whether it runs")
+    if type(error).__name__ == "WarehouseRefused":
+        return CommandError(f"the warehouse refuses: {_first_line(error)}")
     return None
 
 

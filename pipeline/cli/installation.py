@@ -1,22 +1,23 @@
 """
-What a data folder keeps from its first `up` on: ports and secrets, in `installation.json`, readable by its owner only.
+What a data folder keeps from its first `up` on: ports and keys.
 
-They stay over restarts, so that addresses, tokens and above all `ident_key` (which depends on the hash key) stay.
+They are in `installation.json`, readable by its owner only; the warehouse keeps its passwords beside its data. They
+stay over restarts, so that addresses, tokens and above all `ident_key` (which depends on the hash key) stay.
 """
 
 import json
 import secrets
 import socket
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.files import write_privately
+from pipeline.embedded.warehouse.credentials import INSIDE, OUTSIDE, Credentials, load_credentials
 
 INSTALLATION_FILE = "installation.json"
 HOST = "127.0.0.1"
-WORKER_USER, ANALYST_USER = "throughline", "analyst"
 DATABASE = "throughline"
 # Below the range that the kernel gives to outgoing connections (32768 and up): a port kept over a restart must not
 # be taken by somebody's connection in between.
@@ -30,8 +31,7 @@ class Installation:
     ports: dict[str, int] = field(default_factory=dict)
     hash_key: str = ""
     write_key: str = ""
-    worker_password: str = ""
-    analyst_password: str = ""
+    credentials: Credentials = field(default_factory=lambda: Credentials("", ""))
 
     def address(self, part: str) -> str:
         """Return host:port of a part."""
@@ -39,11 +39,11 @@ class Installation:
 
     def worker_url(self) -> str:
         """Return the warehouse's URL with full rights, for our own processes."""
-        return f"http://{WORKER_USER}:{self.worker_password}@{self.address('warehouse')}/{DATABASE}"
+        return f"http://{INSIDE}:{self.credentials.throughline}@{self.address('warehouse')}/{DATABASE}"
 
     def analyst_url(self) -> str:
         """Return the warehouse's URL for people: it reads, and nothing else."""
-        return f"http://{ANALYST_USER}:{self.analyst_password}@{self.address('warehouse')}/{DATABASE}"
+        return f"http://{OUTSIDE}:{self.credentials.analyst}@{self.address('warehouse')}/{DATABASE}"
 
 
 def read_installation(folder: Path) -> Installation | None:
@@ -55,7 +55,8 @@ def read_installation(folder: Path) -> Installation | None:
     """
     file = folder / INSTALLATION_FILE
     try:
-        return Installation(**json.loads(file.read_text(encoding="utf-8")))
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return Installation(**kept, credentials=_credentials(folder))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
@@ -80,7 +81,7 @@ def keep_installation(folder: Path, parts: Iterable[str], hash_key: str, fixed_p
         CommandError: If the settings name another hash key than the one the folder's facts were keyed with.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = read_installation(folder) or Installation()
+    kept = read_installation(folder) or Installation(credentials=_credentials(folder))
     if hash_key and kept.hash_key and hash_key != kept.hash_key:
         raise CommandError(
             "THROUGHLINE_IDENTITY__HASH_KEY is not the key that this folder's identifiers were made with",
@@ -90,12 +91,18 @@ def keep_installation(folder: Path, parts: Iterable[str], hash_key: str, fixed_p
         )
     kept.hash_key = kept.hash_key or hash_key or secrets.token_urlsafe(32)
     kept.write_key = kept.write_key or f"wk_{secrets.token_urlsafe(24)}"
-    kept.worker_password = kept.worker_password or secrets.token_urlsafe(24)
-    kept.analyst_password = kept.analyst_password or secrets.token_urlsafe(24)
     for part in parts:
         kept.ports[part] = fixed_ports.get(part) or _free_port(kept.ports.get(part), set(kept.ports.values()))
-    write_privately(folder / INSTALLATION_FILE, json.dumps(asdict(kept), indent=1) + "\n")
+    own = {"ports": kept.ports, "hash_key": kept.hash_key, "write_key": kept.write_key}
+    write_privately(folder / INSTALLATION_FILE, json.dumps(own, indent=1) + "\n")
     return kept
+
+
+def _credentials(folder: Path) -> Credentials:
+    """Return the warehouse's passwords, which it keeps itself; made here before it starts for the first time."""
+    warehouse = folder / "warehouse"
+    warehouse.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return load_credentials(warehouse)
 
 
 def _free_port(kept: int | None, taken: set[int]) -> int:

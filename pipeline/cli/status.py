@@ -16,7 +16,7 @@ from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, count, print_json, span, table
 from pipeline.cli.reach import Reach, try_reach
 from pipeline.cli.runfile import PartRun, Run
-from pipeline.warehouse.errors import WarehouseError
+from pipeline.warehouse.errors import WarehouseRefused, WarehouseUnavailable
 
 PROMISES = {
     "embedded": (
@@ -71,8 +71,10 @@ def _try_account(found: Reach) -> tuple[Account | None, str]:
         return take_account(found.settings), ""
     except CommandError as error:
         return None, error.what
-    except WarehouseError as error:
-        return None, f"the warehouse does not answer ({error})"
+    except WarehouseUnavailable:
+        return None, "the warehouse does not answer"
+    except WarehouseRefused as error:
+        return None, f"the warehouse refuses ({error})"
 
 
 def _as_json(found: Reach, folder: Path, account: Account | None, trouble: str) -> dict[str, Any]:
