@@ -49,8 +49,7 @@ def _stays_as_it_is(digits: str) -> bool:
     """Tell whether the parser would find no national prefix to cut from these digits."""
     for length in (1, 2, 3):
         if (prefix := _national_prefix(digits[:length])) is not None:
-            national = digits[length:]
-            return not national.startswith("0") and not prefix.match(national)
+            return not prefix.match(digits[length:])
     return False
 
 

@@ -15,7 +15,7 @@ def rules_of(graph: Graph) -> IdentitySettings:
     return IdentitySettings.model_validate(asdict(graph.caps))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(graphs())
 def test_same_customers_and_same_shared_identifiers(graph: Graph) -> None:
     expected = who_is_who(graph.kinds, graph.links, graph.aliases, graph.unlinks, graph.caps)
@@ -23,7 +23,7 @@ def test_same_customers_and_same_shared_identifiers(graph: Graph) -> None:
     assert answer(graph, rules_of(graph)) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(graphs(), st.randoms(use_true_random=False))
 def test_order_and_repetition_change_nothing(graph: Graph, random: Random) -> None:
     links = graph.links * 2
@@ -36,7 +36,7 @@ def test_order_and_repetition_change_nothing(graph: Graph, random: Random) -> No
     assert answer(shuffled, rules_of(graph)) == answer(graph, rules_of(graph))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(graphs())
 def test_no_customer_has_two_accounts_without_an_alias_nor_a_pair_kept_apart(graph: Graph) -> None:
     customers, shared = answer(graph, rules_of(graph))

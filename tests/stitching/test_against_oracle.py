@@ -37,7 +37,7 @@ def one_content_each(facts: list[Fact]) -> list[Fact]:
 many = st.lists(contents([ANNA, HER_COOKIE, BERT]), max_size=25).map(one_content_each)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(many)
 def test_same_rows(facts: list[Fact]) -> None:
     rows = {row["ident_key"]: row for row in stitch(facts_frame(facts), identities_frame(IDENTITIES), RULES).to_dicts()}
@@ -54,7 +54,7 @@ def test_same_rows(facts: list[Fact]) -> None:
         assert all(detail.endswith(".") for detail in got["pain_detail"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(many, st.randoms(use_true_random=False))
 def test_order_repetition_and_company_change_nothing(facts: list[Fact], random: Random) -> None:
     alone = stitch(facts_frame(facts), identities_frame(IDENTITIES), RULES)
