@@ -127,6 +127,7 @@ def _point_on(screen: Console, invocation: Invocation, seed: int, customers: int
         (f"throughline import events your.jsonl --wait{folder}", "your own touchpoints"),
         (f"throughline status{folder}", "what runs, lag, accounting"),
     ]
+    width = max(len(command) for command, _ in commands)
     for command, meaning in commands:
         if command:
-            screen.print(Text.assemble(f"  {command:<74} ", (meaning, "dim")))
+            screen.print(Text.assemble(f"  {command:<{width}}  ", (meaning, "dim")))

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pipeline.cli.demo_queries import Findings
 from pipeline.cli.output import count, table
-from pipeline.cli.wording import amounts, name_type
+from pipeline.cli.wording import amounts, counted, name_type
 from pipeline.producers.simulator.stories import PlantedStory
 
 Row = dict[str, Any]
@@ -129,8 +129,8 @@ def _show_fan(screen: Console, fan: Row, truth: PlantedStory | None) -> None:
         return
     _story(
         screen,
-        f"And somebody loves the shop: {fan['orders']} orders, {fan['reviews']} reviews, {fan['referrals']} "
-        f"recommendations, {fan['mentions']} mentions",
+        "And somebody loves the shop: "
+        + ", ".join(counted(fan[f"{what}s"], what) for what in ("order", "review", "referral", "mention")),
         "green",
     )
     if truth is not None:

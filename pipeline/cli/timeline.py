@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.cli.output import span
 from pipeline.cli.story import Journey, Row, Story
-from pipeline.cli.wording import amounts, describe, name_type, parse_time
+from pipeline.cli.wording import amounts, counted, describe, name_type, parse_time
 
 PAIN_STYLES = {"high": "bold red", "medium": "yellow", "low": "dim yellow"}
 # Runs of one type within a visit longer than this are told as one line.
@@ -47,15 +47,16 @@ def _heading(story: Story) -> Iterator[Text]:
         yield Text("  no touchpoints that count")
         return
     kinds = [kind for kind, _ in (_pair(identifier) for identifier in summary["identifiers"])]
-    known = ", ".join(f"{kind} ×{len(list(same))}" for kind, same in groupby(kinds))
+    numbers = {kind: len(list(same)) for kind, same in groupby(kinds)}
+    known = ", ".join(kind if number == 1 else f"{kind} ×{number}" for kind, number in numbers.items())
     yield Text(f"  known by {known}")
     counts = [
-        f"{summary['touchpoints']:,} touchpoints",
-        f"{summary['visits']:,} visits",
-        f"{summary['journeys']:,} journeys",
-        f"{summary['orders']:,} orders",
+        counted(summary["touchpoints"], "touchpoint"),
+        counted(summary["visits"], "visit"),
+        counted(summary["journeys"], "journey"),
+        counted(summary["orders"], "order"),
         amounts(summary["revenue"]),
-        f"{summary['pain_points']:,} pain points",
+        counted(summary["pain_points"], "pain point"),
     ]
     yield Text("  " + " · ".join(count for count in counts if count))
 
@@ -63,8 +64,8 @@ def _heading(story: Story) -> Iterator[Text]:
 def _journey(number: int, journey: Journey, is_whole: bool) -> Iterator[Text]:
     summary = journey.summary
     begun, ended = parse_time(summary["started_at"]), parse_time(summary["ended_at"])
-    facts = [f"{begun:%-d %b %Y} – {ended:%-d %b %Y}", f"{summary['touchpoints']} touchpoints"]
-    facts += [f"{summary['orders']} orders, {amounts(summary['revenue'])}"] if summary["orders"] else []
+    facts = [f"{begun:%-d %b %Y} – {ended:%-d %b %Y}", counted(summary["touchpoints"], "touchpoint")]
+    facts += [f"{counted(summary['orders'], 'order')}, {amounts(summary['revenue'])}"] if summary["orders"] else []
     facts += ["still open"] if summary["is_open"] else []
     yield Text.assemble((f"Journey {number}  ", "bold"), (" · ".join(facts), "dim"))
     visits = {visit["visit_id"]: visit for visit in journey.visits}
@@ -117,7 +118,8 @@ def _visit_line(visit: Row) -> Text:
     lasted = parse_time(visit["ended_at"]) - parse_time(visit["started_at"])
     source = visit["utm_source"] or ""
     came = f" from {visit['channel_group']}" if visit["channel_group"] else ""
-    said = f"visit{came}{f' ({source})' if source else ''}, {visit['touchpoints']} touchpoints, {span(lasted)}"
+    touchpoints = counted(visit["touchpoints"], "touchpoint")
+    said = f"visit{came}{f' ({source})' if source else ''}, {touchpoints}, {span(lasted)}"
     return Text.assemble(("          ┌ ", "cyan"), (said, "italic dim"))
 
 

@@ -9,11 +9,12 @@ from pipeline.contracts.currencies import currency_exponent
 from pipeline.contracts.types import touchpoint_types
 
 # Domains that the channel says already, or that the verb says better alone.
-_SILENT_DOMAINS = frozenset({"web", "app", "support", "usage", "content", "site", "ui"})
+_SILENT_DOMAINS = frozenset({"web", "app", "support", "usage", "ui"})
 # Machine-made values that tell a reader nothing.
 _SILENT_FIELDS = frozenset(
     {"agent_id", "text_hash", "subject_hash", "thread_id", "tracking_no", "scale_min", "scale_max", "scale",
-     "content_group", "dwell_ms", "trigger_event_id", "x", "y", "depth_pct", "public_reply", "case_id", "a", "b"}
+     "content_group", "dwell_ms", "trigger_event_id", "x", "y", "depth_pct", "public_reply", "case_id",
+     "cause_event_id", "content_id", "creative", "form_id", "a", "b"}
 )  # fmt: skip
 LONGEST_TEXT = 60
 
@@ -39,6 +40,11 @@ def describe(row: dict[str, Any]) -> str:
     if row["channel"] == "web" and not said and row.get("order_id"):
         said.append(f"order {row['order_id']}")
     return ", ".join(part for part in said if part)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things: `1 order`, `2 orders`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def amounts(revenue: dict[str, int]) -> str:
@@ -70,7 +76,11 @@ def _phrase(name: str, value: object, row: dict[str, Any]) -> str:
     if name.endswith(("_at", "_until", "_from", "eta")) and isinstance(value, str):
         return f"{words.removesuffix(' at')} {parse_time(value):%-d %b %H:%M}"
     if isinstance(value, list):
-        return f"{len(value)} {words if len(value) != 1 else words.removesuffix('s')}"
+        return counted(len(value), words.removesuffix("s"))
+    if name == "instrument":
+        return str(value).upper() if len(str(value)) <= 4 and value not in ("star", "text") else str(value)
+    if name == "party":
+        return f"by {value}"
     if name == "score":
         scale = row.get("scale_max")
         return f"score {value:g}" + (f" of {scale:g}" if scale else "") if isinstance(value, int | float) else ""

@@ -18,7 +18,7 @@ def test_details_are_the_fields_of_the_type_in_words() -> None:
     assert describe(order) == "19.99 EUR"
     assert describe({**order, "amount_minor": 1999, "currency": "JPY"}) == "1,999 JPY"
     answer = touchpoint("e", "2026-03-01 10:00:00.000", "survey.answered", "email", instrument="nps", score=3.0)
-    assert describe(answer) == "instrument nps, score 3"
+    assert describe(answer) == "NPS, score 3"
     assert name_type("support.call_ended") == "call ended"
 
 
@@ -57,7 +57,7 @@ def test_lines_go_by_journey_day_and_visit_with_pain_points_where_they_happened(
         statements=[],
     )
     lines = [line.plain for line in lay_out(story)]
-    assert lines[1] == "  known by email ×1, cookie_id ×2"
+    assert lines[1] == "  known by email, cookie_id ×2"
     body = lines[lines.index("  Sun 1 Mar 2026") :]
     assert body[1].strip() == "┌ visit from organic search, 5 touchpoints, 4m"
     assert "page viewed ×5" in body[2]
