@@ -96,15 +96,22 @@ class Admission:
         if event["occurred_at"] > event["received_at"] + MAX_AHEAD_MS:
             detail = "lies more than 24 hours after the receipt; check the sender's clock"
             problems.append(Problem(Reason.FUTURE_TIME, "/occurred_at", detail))
-        if all(normalise(kind, value, self._identity) is None for kind, value in identifiers_of(event)):
+        if not self._names_somebody(event):
             detail = "no identifier names anybody: values like 0, null or anonymous are not counted"
             problems.append(Problem(Reason.NO_IDENTIFIER, "/identities", detail))
         return tuple(problems)
 
+    def _names_somebody(self, event: Mapping[str, Any]) -> bool:
+        # The first identity nearly always does, so the others are not even listed.
+        for identity in event["identities"]:
+            if normalise(identity["kind"], identity["value"], self._identity) is not None:
+                return True
+        return any(normalise(kind, value, self._identity) is not None for kind, value in identifiers_of(event))
+
 
 def content_of(event: Mapping[str, Any]) -> bytes:
     """Return the hash of an event's content: everything but when it was sent and received."""
-    content = {name: value for name, value in event.items() if name not in {"sent_at", "received_at"}}
+    content = {**event, "sent_at": None, "received_at": None}
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=_CONTENT_BYTES).digest()
 
 

@@ -18,27 +18,34 @@ def made_topic(bootstrap: str, topic: str) -> str:
     return topic
 
 
-def commit_end(bootstrap: str, group: str, topic: str, partitions: int = 4) -> None:
+def commit_end(bootstrap: str, group: str, topic: str) -> None:
     """Have a group commit the end of a topic, as if it had read everything."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
-    places = [TopicPartition(topic, partition) for partition in range(partitions)]
+    places = partitions_of(consumer, topic)
     ends = [consumer.get_watermark_offsets(place, timeout=10, cached=False)[1] for place in places]
     offsets = [TopicPartition(topic, place.partition, end) for place, end in zip(places, ends, strict=True)]
     consumer.commit(offsets=offsets, asynchronous=False)
     consumer.close()
 
 
-def read_all(bootstrap: str, topic: str, partitions: int = 4) -> list[tuple[bytes, bytes]]:
+def partitions_of(consumer: Consumer, topic: str) -> list[TopicPartition]:
+    """Return the partitions that a topic has."""
+    return [
+        TopicPartition(topic, number) for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    ]
+
+
+def read_all(bootstrap: str, topic: str) -> list[tuple[bytes, bytes]]:
     """Return key and value of every record that a topic holds."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test-reader", "enable.auto.commit": False})
     found: list[tuple[bytes, bytes]] = []
     try:
         starts, ends = [], {}
-        for partition in range(partitions):
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10, cached=False)
+        for place in partitions_of(consumer, topic):
+            low, high = consumer.get_watermark_offsets(place, timeout=10, cached=False)
             if high > low:
-                ends[partition] = high
-                starts.append(TopicPartition(topic, partition, low))
+                ends[place.partition] = high
+                starts.append(TopicPartition(topic, place.partition, low))
         consumer.assign(starts)
         while ends:
             for record in consumer.consume(2_000, 1.0):

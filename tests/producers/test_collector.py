@@ -5,7 +5,7 @@ import gzip
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -21,15 +21,12 @@ from pipeline.observability.metrics import Metrics
 from pipeline.producers.admission import LARGEST_EVENT_BYTES
 from pipeline.producers.collector.courier import Courier
 from pipeline.producers.collector.service import Collector
+from tests.embedded.servers import BrokerServer
 from tests.producers.events import page_viewed
 from tests.producers.kafka import Reader, commit_end, made_topic, read_all
 
 PATH = "/v1/touchpoints"
 KEY = {"Authorization": "Bearer key-1"}
-
-
-class Broker(Protocol):
-    bootstrap: str
 
 
 @dataclass
@@ -76,7 +73,7 @@ async def opened(bootstrap: str, timeout_s: int = 2, **kafka: object) -> AsyncIt
 
 
 @pytest.fixture
-async def house(broker: Broker) -> AsyncIterator[House]:
+async def house(broker: BrokerServer) -> AsyncIterator[House]:
     made_topic(broker.bootstrap, "touchpoints.web")
     async for each in opened(broker.bootstrap):
         yield each
@@ -231,7 +228,7 @@ async def test_a_broker_that_does_not_answer_means_503_and_nothing_is_remembered
 
 
 async def test_a_request_larger_than_a_bounded_log_may_hold_is_refused_where_nobody_reads(
-    broker: Broker, run: str
+    broker: BrokerServer, run: str
 ) -> None:
     """The first slice lands and the rest is refused: the sender hears of it and tries again."""
     group = f"test-{uuid4().hex[:8]}"
@@ -248,7 +245,7 @@ async def test_a_request_larger_than_a_bounded_log_may_hold_is_refused_where_nob
 
 
 async def test_a_request_larger_than_a_bounded_log_may_hold_lands_where_somebody_reads(
-    broker: Broker, run: str
+    broker: BrokerServer, run: str
 ) -> None:
     kafka = KafkaSettings(bootstrap=broker.bootstrap, group=f"test-{uuid4().hex[:8]}")
     made_topic(broker.bootstrap, "touchpoints.web")

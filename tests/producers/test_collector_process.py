@@ -1,7 +1,6 @@
 """The collector as a process: it comes up, outlives its broker, and leaves without losing what it took."""
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 from uuid import uuid4
@@ -18,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 from pipeline.contracts.touchpoint import decode_touchpoint
+from tests.embedded.servers import BrokerServer, new_broker
 from tests.producers.events import page_viewed
 from tests.producers.kafka import made_topic, read_all
 
@@ -27,10 +27,6 @@ from pipeline.config import load_settings
 from pipeline.producers.collector import run_collector
 sys.exit(run_collector(load_settings()))
 """
-
-
-class Broker(Protocol):
-    bootstrap: str
 
 
 @dataclass
@@ -88,7 +84,7 @@ def stored(bootstrap: str, run: str) -> list[str]:
 
 
 def test_nothing_that_was_accepted_is_lost_when_it_is_stopped(
-    broker: Broker, collector_at: Callable[[str], Running]
+    broker: BrokerServer, collector_at: Callable[[str], Running]
 ) -> None:
     made_topic(broker.bootstrap, "touchpoints.web")
     running, run = collector_at(broker.bootstrap), uuid4().hex
@@ -115,7 +111,7 @@ def test_nothing_that_was_accepted_is_lost_when_it_is_stopped(
     assert set(accepted) <= set(stored(broker.bootstrap, run))
 
 
-def test_metrics_and_health_are_served(broker: Broker, collector_at: Callable[[str], Running]) -> None:
+def test_metrics_and_health_are_served(broker: BrokerServer, collector_at: Callable[[str], Running]) -> None:
     running = collector_at(broker.bootstrap)
     assert running.post(page_viewed(1)) == 202
     with urlopen(f"{running.metrics}/metrics", timeout=5) as response:
@@ -130,29 +126,15 @@ def test_metrics_and_health_are_served(broker: Broker, collector_at: Callable[[s
 def test_it_refuses_while_its_broker_is_away_and_goes_on_with_the_next_one(
     tmp_path: Path, collector_at: Callable[[str], Running]
 ) -> None:
-    first = broker_process(tmp_path / "first", 0)
-    try:
-        running = collector_at(first.bootstrap)
+    with new_broker(data=tmp_path) as broker:
+        running = collector_at(broker.bootstrap)
         assert running.post(page_viewed(1)) == 202
-        first.process.kill()
-        first.process.wait()
+        broker.kill()
         assert running.post(page_viewed(2)) == 503
-        shutil.rmtree(tmp_path / "first", ignore_errors=True)
-    finally:
-        first.process.kill()
-    second = broker_process(tmp_path / "second", int(first.bootstrap.rpartition(":")[2]))
-    try:
-        deadline = time.monotonic() + 30
-        while (status := running.post(page_viewed(2))) != 202 and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert status == 202
-        wait_until(lambda: running.post(page_viewed(1)) == 202)
-        found = [decode_touchpoint(value) for _, value in read_all(second.bootstrap, "touchpoints.web")]
-        ids = {event["id"] for event in found if isinstance(event, dict)}
-        assert ids == {"e-1", "e-2"}, "the first log is gone, so e-1 counts as new"
-    finally:
-        second.process.kill()
-        second.process.wait()
+        broker.start()
+        wait_until(lambda: running.post(page_viewed(2)) == 202)
+        assert stored(broker.bootstrap, "webshop") == ["e-2"], "the log of the first one is gone"
+        wait_until(lambda: running.post(page_viewed(1)) == 202 and "e-1" in stored(broker.bootstrap, "webshop"))
 
 
 def test_without_a_write_key_it_does_not_start() -> None:
@@ -163,23 +145,8 @@ def test_without_a_write_key_it_does_not_start() -> None:
     assert "Traceback" not in told
 
 
-@dataclass
-class BrokerProcess:
-    """A broker of this test's own, to be killed."""
-
-    process: subprocess.Popen[str]
-    bootstrap: str
-
-
-def broker_process(folder: Path, port: int) -> BrokerProcess:
-    command = [sys.executable, "-m", "pipeline.embedded.broker", "--data", str(folder), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return BrokerProcess(process, json.loads(process.stdout.readline())["address"])
-
-
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.2)

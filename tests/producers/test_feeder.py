@@ -4,7 +4,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
-from typing import Protocol
 from uuid import uuid4
 
 import pytest
@@ -13,15 +12,12 @@ from pipeline.config import KafkaSettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.errors import BrokerUnavailableError, ConsumersStalledError
 from pipeline.producers.feeder import Feeder, partition_of
+from tests.embedded.servers import BrokerServer
 from tests.producers.kafka import Reader, made_topic, read_all
 
 
-class Broker(Protocol):
-    bootstrap: str
-
-
 @pytest.fixture
-def kafka(broker: Broker) -> KafkaSettings:
+def kafka(broker: BrokerServer) -> KafkaSettings:
     return KafkaSettings(bootstrap=broker.bootstrap, group=f"test-{uuid4().hex[:8]}")
 
 
