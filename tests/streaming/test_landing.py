@@ -174,9 +174,10 @@ def test_bad_records_are_rejected_with_their_bytes_and_neighbours_land(bench: Be
 
 
 def test_nothing_but_garbage_is_accounted_for_too(bench: Bench) -> None:
-    bench.landing.land([chunk("touchpoints.web", [b"x", None]), chunk("touchpoints.orders", [b"y"])])
-    assert bench.count("rejected") == 3
-    assert bench.rows("topic, rejected", "landed") == [("touchpoints.orders", 1), ("touchpoints.web", 2)]
+    values = [b"x", None, encoded(event())[:-1], encoded(event(identities=[identity("email", "null")]))]
+    bench.landing.land([chunk("touchpoints.web", values), chunk("touchpoints.orders", [b"y"])])
+    assert bench.count("rejected") == 5
+    assert bench.rows("topic, rejected", "landed") == [("touchpoints.orders", 1), ("touchpoints.web", 4)]
     assert bench.heard.keys.is_empty()
 
 

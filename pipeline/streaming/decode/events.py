@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.contracts.schemas import body_fields
 from pipeline.contracts.times import EARLIEST_MS, LATEST_MS
 from pipeline.contracts.types import touchpoint_types
+from pipeline.streaming.decode.values import in_order_of_rows
 
 BODY = "body."
 BODY_COLUMNS = "^body[.].*$"
@@ -44,7 +45,7 @@ def gather_envelopes(families: Mapping[str, pl.DataFrame], places: pl.DataFrame)
         )
         for family, frame in families.items()
     ]
-    gathered = parts[0] if len(parts) == 1 else pl.concat(parts).sort("row")
+    gathered = in_order_of_rows(parts)
     here = places[gathered["row"]]
     received = pl.coalesce("received_at", "timestamp", "occurred_at")
     return (

@@ -98,7 +98,7 @@ def _rules() -> tuple[_Rule, ...]:
         col(f"refs.{kind}").fill_null("") == "" for kind in REFERENCE_KINDS
     )
     withdraws = (col("withdraws") != "") & ~col("type").is_in(STATEMENT_TYPES)
-    is_elsewhere = (col("owner") != col("family")) | (col("family") != col("topic_family"))
+    is_elsewhere = (col("owner") != col("family")) | col("family").ne_missing(col("topic_family"))
     is_ahead = col("occurred_at") > col("receipt") + MAX_AHEAD_MS
     return (
         _Rule(
