@@ -28,6 +28,8 @@ from pydantic import (
 PREFIX = "THROUGHLINE_"
 SETTINGS_FILE_VARIABLE = "THROUGHLINE_SETTINGS"
 DATA_VARIABLE = "THROUGHLINE_DATA"
+# Where the tests find the Olist files: no setting, but it may stand in the environment of a test run.
+OLIST_VARIABLE = "THROUGHLINE_OLIST_DIR"
 DEFAULT_DATA = Path("throughline-data")
 
 # Values that systems send when they know no value: linking on them would join strangers (CONTRACT: Identifiers).
@@ -256,7 +258,7 @@ def load_settings(environ: Mapping[str, str] | None = None, file: Path | None = 
     merged = _read_file(file) if file is not None else {}
     faults: list[str] = []
     for name in sorted(source):
-        if not name.startswith(PREFIX) or name in (SETTINGS_FILE_VARIABLE, DATA_VARIABLE):
+        if not name.startswith(PREFIX) or name in (SETTINGS_FILE_VARIABLE, DATA_VARIABLE, OLIST_VARIABLE):
             continue
         group, separator, key = name[len(PREFIX) :].lower().partition("__")
         if not separator or group not in Settings.model_fields:
