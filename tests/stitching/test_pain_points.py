@@ -215,6 +215,30 @@ def test_ids_stay_when_more_becomes_known() -> None:
     assert pains(failed)[0]["pain_point_id"] == pains(failed, paid)[0]["pain_point_id"]
 
 
+def test_only_touchpoints_of_the_same_customer_are_matched() -> None:
+    bert = uid(2)
+    same = {"order_id": "7", "shipment_id": "7", "conversation_id": "7"}
+    hers = [
+        placed(2, 0, "7", DAY),
+        shipped(3, 0, DAY, **same),
+        fact(ANNA, 4, DAY, "payment.made", **same),
+        fact(ANNA, 5, 0, "support.chat_ended", wait_s=999.0, **same),
+    ]
+    his = [
+        fact(bert, 6, 5 * DAY, "delivery.delivered", **same),
+        fact(bert, 7, DAY, "payment.failed", **same),
+        fact(bert, 8, 1, "support.chat_ended", wait_s=999.0, **same),
+        fact(bert, 9, 6 * DAY, "delivery.delivered", shipment_id="8"),
+    ]
+    her_promise = [shipped(10, 0, DAY, shipment_id="8")]
+    identities = identities_frame([(ANNA, 0, ANNA), (bert, 0, bert)])
+    rows = stitch(facts_frame([*hers, *his, *her_promise]), identities, StitchRules())
+    anna, other = rows.sort("ident_key").to_dicts()
+    assert anna["pain_kind"] == ["long_wait"]
+    assert other["pain_kind"] == ["long_wait", "failed_payment"]
+    assert other["pain_severity"][1] == "high"
+
+
 def test_the_page_names_every_rule_with_its_version() -> None:
     page = (Path(__file__).parents[2] / "docs" / "pain-points.md").read_text(encoding="utf-8")
     for rule in RULES:

@@ -97,6 +97,15 @@ def test_only_the_anchor_carries_the_story() -> None:
     assert all(value in ([], 0, unseen) for name, value in other.items() if name not in own)
 
 
+def test_identifiers_are_listed_by_rank_and_key_though_the_anchor_was_seen_first() -> None:
+    rows = stitch(
+        empty_facts(), identities_frame([(uid(4), 13, uid(5)), (uid(5), 2, uid(5)), (uid(3), 2, uid(5))]), RULES
+    )
+    anchor = rows.row(0, named=True)
+    assert (anchor["ident_key"], anchor["is_anchor"]) == (uid(5), True)
+    assert [identifier["ident_key"] for identifier in anchor["identifiers"]] == [uid(3), uid(5), uid(4)]
+
+
 def test_rows_have_exactly_the_columns_of_the_table_also_when_empty() -> None:
     for identities in ([], [(ANNA, 0, ANNA)]):
         rows = stitch(empty_facts(), identities_frame(identities), RULES)
