@@ -10,6 +10,7 @@ What the sweep finds is announced, and steps 2 and 3 are done again.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import polars as pl
@@ -71,8 +72,9 @@ class Visibility:
 
     def await_stitched(self) -> list[Behind]:
         """Wait until everything landed so far is in the results; return what is behind at the end."""
-        rules = self._settings.stitching
-        store = StitchStore(self._client, rules.rules_version, rules.sweep_margin)
+        # No margin: it is for batches whose landing never completed, because their INSERT may still be running. Every
+        # record that we wait for is in a completed batch, so such an INSERT can bring nothing that is not there.
+        store = StitchStore(self._client, self._settings.stitching.rules_version, timedelta(0))
         while True:
             if behind := self._poll(partial(self._not_stitched, self._watermarks.high([STITCH_DIRTY]))):
                 return behind
