@@ -7,7 +7,7 @@ since it last looked, stays below a limit. Other feeders send too, and nobody co
 the limit must be well below the log's size divided by the feeders at work.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 RECORD_OVERHEAD_BYTES: Final = 24
 
 # A record of a size nobody knows: another producer's, before this feeder sent any.
-_GUESSED_RECORD_BYTES: Final = 300
+_GUESSED_RECORD_BYTES: Final = 400
 
 Target = tuple[str, int]
 """Topic and partition."""
@@ -39,7 +39,8 @@ class LagLedger:
     What a sender knows of the partitions that it sends to.
 
     It is asked before every record and told about every record, every delivery and every look at the broker; it never
-    looks by itself. Not for several threads at once.
+    looks by itself. Its own unread records count with their real sizes (one large record after many small ones must not
+    pass for a small one), other senders' with the average. Not for several threads at once.
 
     Args:
         max_lag_bytes: Unread bytes that a partition may have; 0 means no limit.
@@ -50,11 +51,6 @@ class LagLedger:
         self._partitions: dict[Target, _Partition] = {}
         self._records = 0
         self._bytes = 0
-
-    @property
-    def record_bytes(self) -> int:
-        """Return the average size of the records sent so far."""
-        return self._bytes // self._records if self._records else _GUESSED_RECORD_BYTES
 
     def has_room(self, target: Target, size: int) -> bool:
         """Tell whether that many bytes may go now; more than the limit may when nothing at all is unread."""
@@ -67,13 +63,22 @@ class LagLedger:
     def note_sent(self, target: Target, size: int) -> None:
         """Count a record that was handed to the producer."""
         cost = size + RECORD_OVERHEAD_BYTES
-        self._partitions.setdefault(target, _Partition()).sent += cost
         self._records += 1
         self._bytes += cost
+        if self._limit:
+            self._partitions.setdefault(target, _Partition()).on_its_way += cost
 
-    def note_settled(self, target: Target, size: int) -> None:
-        """Count a record whose delivery report came: the broker's next answer includes it, or it is lost."""
-        self._partitions.setdefault(target, _Partition()).settled += size + RECORD_OVERHEAD_BYTES
+    def note_settled(self, target: Target, size: int, offset: int | None) -> None:
+        """Count a delivery report; the offset is None where the record was not delivered, as far as anybody knows."""
+        if not self._limit:
+            return
+        cost = size + RECORD_OVERHEAD_BYTES
+        partition = self._partitions.setdefault(target, _Partition())
+        partition.on_its_way -= cost
+        if offset is not None:
+            partition.settled += 1
+            partition.own.append(_Own(offset, cost, partition.settled))
+            partition.own_bytes += cost
 
     def begin_look(self, target: Target) -> int:
         """Return the mark to hand to `note_look`; to be taken before the broker is asked."""
@@ -87,31 +92,50 @@ class LagLedger:
             Whether the readers moved on since the last look.
         """
         partition = self._partitions[target]
-        partition.unread = unread.records * self.record_bytes
-        partition.looked_at = mark
+        read_to = max(unread.low, unread.committed or 0)
+        # A record that was there before the look and lies beyond the end is of a log that is gone (a broker that
+        # keeps its log in memory was started anew).
+        partition.own = [
+            own for own in partition.own if own.offset >= read_to and (own.offset < unread.high or own.number > mark)
+        ]
+        partition.own_bytes = sum(own.cost for own in partition.own)
+        others = unread.records - sum(1 for own in partition.own if own.offset < unread.high)
+        partition.other_bytes = max(0, others) * self._average()
         committed = unread.committed if unread.committed is not None else -1
         moved = committed > partition.committed
         partition.committed = committed
         return moved
 
+    def _average(self) -> int:
+        return self._bytes // self._records if self._records else _GUESSED_RECORD_BYTES
+
     def _fits(self, target: Target, size: int, limit: int) -> bool:
         if self._limit == 0:
             return True
         partition = self._partitions.get(target)
-        if partition is None or partition.unread is None:
+        if partition is None or partition.other_bytes is None:
             return False
-        waiting = partition.unread + partition.sent - partition.looked_at
+        waiting = partition.on_its_way + partition.own_bytes + partition.other_bytes
         return waiting == 0 or waiting + size + RECORD_OVERHEAD_BYTES <= limit
+
+
+class _Own(NamedTuple):
+    """A record of this sender's that was delivered, the so-and-so-many-th of its partition."""
+
+    offset: int
+    cost: int
+    number: int
 
 
 @dataclass(slots=True)
 class _Partition:
-    """Bytes sent and settled since the start, and what the last look found; None before the first."""
+    """Bytes on their way, delivered and unread, and of others; the last is None before the first look."""
 
-    sent: int = 0
+    on_its_way: int = 0
     settled: int = 0
-    looked_at: int = 0
-    unread: int | None = None
+    own: list[_Own] = field(default_factory=list)
+    own_bytes: int = 0
+    other_bytes: int | None = None
     committed: int = -1
 
 

@@ -141,7 +141,8 @@ class Feeder:
         elif self._failure is None:
             self._failure = error
         target = (record.topic() or "", record.partition() or 0)
-        self._ledger.note_settled(target, len(record.key() or b"") + len(record))
+        offset = record.offset() if error is None else None
+        self._ledger.note_settled(target, len(record.key() or b"") + len(record), offset)
 
     def _check(self) -> None:
         if self._failure is not None:

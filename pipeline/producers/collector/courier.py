@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -112,11 +113,7 @@ class Courier:
         deadline = 0.0
         for piece in slices(addressed, self._limit):
             await self._reserve(piece, deadline)
-            try:
-                await self._confirm(piece)
-            finally:
-                for record, target in piece:
-                    self._ledger.note_settled(target, _size(record))
+            await self._confirm(piece)
             deadline = deadline or time.monotonic() + self._delivery_timeout_s
 
     async def _reserve(self, piece: Sequence[Addressed], deadline: float) -> None:
@@ -144,14 +141,18 @@ class Courier:
 
     async def _confirm(self, piece: Sequence[Addressed]) -> None:
         parcel = _Parcel(asyncio.get_running_loop(), len(piece))
-        for record, (topic, partition) in piece:
+        for number, (record, (topic, partition)) in enumerate(piece):
+            report = partial(parcel.report, number)
             try:
                 self._producer.produce(
-                    topic, value=record.value, key=record.key, partition=partition, on_delivery=parcel.report
+                    topic, value=record.value, key=record.key, partition=partition, on_delivery=report
                 )
             except (BufferError, KafkaException) as error:
                 parcel.fail(str(error))
-        if (failure := await parcel.arrived) is not None:
+        failure = await parcel.arrived
+        for (record, target), offset in zip(piece, parcel.offsets, strict=True):
+            self._ledger.note_settled(target, _size(record), offset)
+        if failure is not None:
             self._watcher.forget()
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"Kafka did not confirm: {failure}", _RETRY_LATER_S)
 
@@ -180,17 +181,25 @@ def _size(record: EncodedTouchpoint) -> int:
 
 
 class _Parcel:
-    """The records of one request: arrives when every one of them has its report."""
+    """
+    The records of one slice: arrives when every one of them has its report.
+
+    Attributes:
+        offsets: Where each record lies; None where it was not delivered. To be read when the parcel has arrived.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, records: int) -> None:
         self.arrived: asyncio.Future[str | None] = loop.create_future()
+        self.offsets: list[int | None] = [None] * records
         self._loop = loop
         self._lock = threading.Lock()
         self._missing = records
         self._failure: str | None = None
 
-    def report(self, error: KafkaError | None, _: Message) -> None:
-        """Take in one delivery report; called by the thread that collects them."""
+    def report(self, number: int, error: KafkaError | None, record: Message) -> None:
+        """Take in the delivery report of one record; called by the thread that collects them."""
+        if error is None:
+            self.offsets[number] = record.offset()
         self._count(error.str() if error is not None else None)
 
     def fail(self, failure: str) -> None:
