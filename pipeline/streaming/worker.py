@@ -69,13 +69,15 @@ def run_worker(role: Role, settings: Settings) -> int:
     worker = Worker(role, settings, job, metrics, health)
     with serve(settings.observability, registry, health) as server:
         logger.info("%s worker %s, metrics on %s", role, os.getpid(), server.url)
-        code = asyncio.run(worker.run(writer.partitions))
-    logger.info("%s worker %s ended with %s", role, os.getpid(), code)
-    if not worker.is_clean:
-        # Some call still hangs in a thread; the interpreter would wait for it or crash in it.
-        logging.shutdown()
-        sys.stderr.flush()
-        os._exit(code)
+        runner = asyncio.Runner()
+        code = runner.run(worker.run(writer.partitions))
+        logger.info("%s worker %s ended with %s", role, os.getpid(), code)
+        if not worker.is_clean:
+            # Something still hangs, in a thread or in the loop; tidying up would wait for it.
+            logging.shutdown()
+            sys.stderr.flush()
+            os._exit(code)
+        runner.close()
     return code
 
 
@@ -197,12 +199,17 @@ class Worker:
         self._health.stopping()
         self._job.let_go()
         self.is_clean = await worker.runner.stop(BATCH_GRACE)
-        try:
-            await worker.faust.consumer.release()
-            await asyncio.wait_for(worker.faust.stop(), APP_STOP_TIMEOUT_S)
-        except Exception as error:  # noqa: BLE001 - the process ends now, whatever Faust has to say
-            logger.warning("Faust did not stop cleanly: %r", error)
+        stopping = asyncio.ensure_future(_stop_faust(worker))
+        await asyncio.wait([stopping], timeout=APP_STOP_TIMEOUT_S)
+        if not stopping.done() or stopping.exception() is not None:
+            logger.warning("the consumer did not stop cleanly; its partitions move on when its session times out")
             self.is_clean = False
+
+
+async def _stop_faust(worker: WorkerApp) -> None:
+    if worker.faust.started:
+        await worker.faust.consumer.release()
+        await worker.faust.stop()
 
 
 async def _first_failure(tasks: list["asyncio.Task[None]"]) -> bool:

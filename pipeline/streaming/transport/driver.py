@@ -8,18 +8,16 @@ delivered is read again, and no more is in flight than `TransportLimits` allow. 
 Verified against faust-streaming 0.15.3 and aiokafka 0.14.0:
 - Acks of streams are written straight into `Consumer._acked` (inlined in Cython), so that is where they are collected.
 - Every message of a revoked partition is marked as acked: a zombie's late ack can then not reach a new assignment.
-- `seek_to_committed` of aiokafka leaves a partition without a commit where it is; here it goes back to the start.
 - `Consumer.commit` of Faust remembers a failed commit as done; here it is tried again at the next interval.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, ConsumerMessage
 from faust.types.tuples import ack_lock
@@ -27,12 +25,11 @@ from faust.types.tuples import ack_lock
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.transport.ledger import AckLedger
-from pipeline.streaming.transport.reading import ChunkReader, Fetched
+from pipeline.streaming.transport.reading import Fetched
+from pipeline.streaming.transport.thread import ConsumerThread
 
 logger = logging.getLogger(__name__)
 
-# A fetch waits so long for data. The embedded broker always waits the whole time when it had nothing at first.
-FETCH_WAIT_MS = 100
 POLL_TIMEOUT_S = 1.0
 KAFKA_TROUBLE_PAUSE_S = 0.5
 LAST_COMMIT_TIMEOUT_S = 3.0
@@ -44,79 +41,6 @@ class TransportLimits:
 
     in_flight_bytes: int = 64 * 1024 * 1024
     in_flight_chunks: int = 1024
-
-
-class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types
-    """The thread that talks to the broker: fetches chunks, commits, seeks."""
-
-    def __post_init__(self) -> None:
-        """Start without positions."""
-        super().__post_init__()
-        self.reader = ChunkReader()
-        self._commits_fail = False
-
-    def _create_worker_consumer(self, transport: Foreign) -> Foreign:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        consumer._fetch_max_bytes = self.app.conf.consumer_max_fetch_size * 2
-        return consumer
-
-    async def _fetch_records(
-        self,
-        consumer: Foreign,
-        active_partitions: Foreign,
-        timeout: float | None = None,  # noqa: ASYNC109  # Faust's signature
-        max_records: int | None = None,
-    ) -> list[Fetched]:
-        if not self.consumer.flow_active:
-            return []
-        fetcher = consumer._fetcher
-        if consumer._closed or fetcher._closed:
-            raise stock.ConsumerStoppedError
-        with fetcher._subscriptions.fetch_context():
-            return await self.reader.read(fetcher, active_partitions, timeout or 0.0, max_records)
-
-    async def seek_to_committed(self) -> Mapping[Foreign, int]:
-        """Go back to what is committed in every assigned partition, to the start of the log where nothing is."""
-        result: Mapping[Foreign, int] = await self.call_thread(self._seek_to_committed)
-        return result
-
-    async def _seek_to_committed(self) -> Mapping[Foreign, int]:
-        consumer = self._ensure_consumer()
-        partitions = consumer.assignment()
-        committed = await consumer._coordinator.fetch_committed_offsets(list(partitions)) if partitions else {}
-        starts = {}
-        for partition in partitions & consumer.assignment():
-            found = committed.get(partition)
-            starts[partition] = max(found.offset, 0) if found is not None else 0
-            consumer.seek(partition, starts[partition])
-            self.reader.positions.restart(partition, starts[partition])
-        return starts
-
-    async def _commit(self, offsets: Mapping[Foreign, int]) -> bool:
-        consumer = self._ensure_consumer()
-        assigned = self.assignment()
-        wanted = {
-            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
-            for tp, offset in offsets.items()
-            if tp in assigned
-        }
-        if len(wanted) < len(offsets):
-            return False
-        try:
-            await consumer.commit(wanted)
-        except (CommitFailedError, IllegalStateError) as error:
-            logger.info("Offsets not committed, a rebalance is under way; records come again: %s", error)
-            return False
-        except KafkaError as error:
-            if not self._commits_fail:
-                logger.warning("Offsets cannot be committed for now, trying again: %r", error)
-            self._commits_fail = True
-            return False
-        if self._commits_fail:
-            logger.info("Offsets are committed again")
-        self._commits_fail = False
-        return True
 
 
 class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types

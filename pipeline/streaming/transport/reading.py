@@ -65,7 +65,12 @@ class ChunkReader:
         asked = {}
         for partition, result in fetcher._records.items():
             unread = getattr(result, "_partition_records", None)
-            if unread is not None and partition in partitions:
+            # What an earlier assignment fetched, or what was fetched before a seek, will be thrown away.
+            if (
+                unread is not None
+                and partition in partitions
+                and unread.next_fetch_offset == _position(assignment, partition)
+            ):
                 unread._consumer_record = _as_decoded
                 asked[partition] = unread.next_fetch_offset
         # Nothing is awaited inside: no reassignment is under way and the time-out is zero.
@@ -73,8 +78,8 @@ class ChunkReader:
         fetched = []
         for partition, start in asked.items():
             records = drained.get(partition, [])
-            following = assignment.state_value(partition).position if assignment.active else start
-            if not records and following == start:
+            following = _position(assignment, partition)
+            if following is None or (not records and following == start):
                 continue
             covered = self.positions.advance(partition, start, following, has_records=bool(records))
             if covered is not None:
@@ -88,6 +93,12 @@ class ChunkReader:
                 )
                 fetched.append(Fetched(partition, chunk, _size_bytes(records)))
         return fetched
+
+
+def _position(assignment: Foreign, partition: Foreign) -> int | None:
+    """Return the offset that the next fetch will ask for; None while it is not known, or the partition is not ours."""
+    state = assignment.state_value(partition) if assignment.active else None
+    return int(state.position) if state is not None and state.has_valid_position else None
 
 
 def _as_decoded(_partition: Foreign, record: Foreign) -> Foreign:
