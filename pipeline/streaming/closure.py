@@ -122,7 +122,6 @@ class _Explored:
     ) -> pl.DataFrame:
         seen = [
             hoods.select("ident_key", "kind", "first_seen"),
-            _aliases(statements).select(ident_key="a", kind="a_kind", first_seen="first_seen"),
             statements.select(ident_key="a", kind="a_kind", first_seen=pl.lit(None, _MS)),
         ]
         linked = pl.concat(seen).group_by("ident_key").agg(pl.col("kind").first(), pl.col("first_seen").min())
