@@ -87,7 +87,8 @@ class _Bench:
         broker = servers.broker(PARTITIONS)
         warehouse = servers.warehouse()
         self.bootstrap = broker["address"]
-        self.url = f"{warehouse['url'].rstrip('/')}/{DATABASE}"
+        token = json.loads(Path(warehouse["credentials"]).read_text(encoding="utf-8"))["throughline"]
+        self.url = f"http://throughline:{token}@{warehouse['address'].removeprefix('http://')}/{DATABASE}"
         self.settings = {
             "THROUGHLINE_KAFKA__BOOTSTRAP": self.bootstrap,
             "THROUGHLINE_KAFKA__LOG_ID": broker["log_id"],

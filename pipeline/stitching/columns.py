@@ -26,7 +26,9 @@ def masked_ids(ids: pl.Series, purpose: str) -> pl.Series:
     """Return every id xor the mask of its purpose: one-to-one, so distinct stays distinct."""
     whole = np.frombuffer(b"".join(ids.to_list()), dtype=np.uint8).reshape(-1, _ID_BYTES)
     masked = whole ^ np.frombuffer(purpose_mask(purpose), dtype=np.uint8)
-    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ID_BYTES), len(whole), [None, pa.py_buffer(masked.tobytes())])
+    array = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(_ID_BYTES), len(whole), [None, pa.py_buffer(masked.tobytes())]
+    )
     return pl.Series(ids.name, array, dtype=pl.Binary)
 
 
