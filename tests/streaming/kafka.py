@@ -1,0 +1,104 @@
+"""Small words for tests that speak with a broker: produce, ask for commits, run an app."""
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from pipeline.config import KafkaSettings
+from pipeline.streaming.app import add_agent, build_faust
+from pipeline.streaming.foreign import Foreign
+from pipeline.streaming.runner import Delivery
+
+_NUMBERS = itertools.count()
+
+
+def new_name(prefix: str) -> str:
+    """Return a name that no other test uses."""
+    return f"{prefix}-{next(_NUMBERS)}-{uuid.uuid4().hex[:6]}"
+
+
+def kafka_settings(bootstrap: str) -> KafkaSettings:
+    """Return settings that react fast."""
+    return KafkaSettings(
+        bootstrap=bootstrap,
+        commit_interval=timedelta(milliseconds=100),
+        session_timeout=timedelta(seconds=6),
+        heartbeat_interval=timedelta(milliseconds=200),
+    )
+
+
+def produce(bootstrap: str, topic: str, values: Iterable[bytes], partition: int = 0, codec: str = "none") -> int:
+    """Write values and wait for their delivery; return how many."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 10, "compression.type": codec})
+    count = 0
+    for value in values:
+        while True:
+            try:
+                producer.produce(topic, value, partition=partition)
+                break
+            except BufferError:
+                producer.poll(0.05)
+        count += 1
+        if count % 10_000 == 0:
+            producer.poll(0)
+    assert producer.flush(30) == 0
+    return count
+
+
+def trickle(bootstrap: str, topic: str, partitions: int, rounds: int) -> None:
+    """Write 50 records to every partition, again and again with pauses."""
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for _ in range(rounds):
+        for partition in range(partitions):
+            for _ in range(50):
+                producer.produce(topic, b"x", partition=partition)
+        producer.flush(10)
+        time.sleep(0.05)
+
+
+def committed(bootstrap: str, group: str, topic: str, partition: int = 0) -> int | None:
+    """Return what a group has committed, None if nothing."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        (place,) = consumer.committed([TopicPartition(topic, partition)], timeout=5)
+    finally:
+        consumer.close()
+    return place.offset if place.offset >= 0 else None
+
+
+@asynccontextmanager
+async def reading(
+    kafka: KafkaSettings, group: str, topic: str, accept: Callable[[Delivery], None]
+) -> AsyncIterator[Foreign]:
+    """Run an app that hands every chunk of a topic to `accept`, and stop it at the end."""
+    app = build_faust(kafka, group)
+    add_agent(app, (topic,), accept)
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.consumer.release()
+        await asyncio.wait([asyncio.ensure_future(app.stop())], timeout=10)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not come true within {seconds} s")
+        await asyncio.sleep(0.02)
+
+
+async def until_committed(bootstrap: str, group: str, topic: str, offset: int, seconds: float = 20) -> None:
+    """Wait until a group has committed an offset of partition 0."""
+    deadline = time.monotonic() + seconds
+    while (found := await asyncio.to_thread(committed, bootstrap, group, topic)) != offset:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"committed is {found}, not {offset}")

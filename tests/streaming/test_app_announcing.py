@@ -1,0 +1,162 @@
+"""Announcements are packed, placed by subject, and never wait for ever."""
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from pipeline.config import KafkaSettings
+from pipeline.contracts.topics import JOURNEYS_UPDATED, STITCH_DIRTY
+from pipeline.contracts.updates import decode_dirty, decode_journey_update
+from pipeline.streaming.announcing import (
+    KEYS_PER_RECORD,
+    DirtyAnnouncer,
+    LagPatience,
+    StitchLag,
+    dirty_records,
+    stitch_group,
+)
+from pipeline.streaming.publishing import BrokerUnavailable, JourneyPublisher, KafkaWriter, Outgoing
+from tests.embedded.servers import BrokerServer
+from tests.streaming.kafka import new_name
+
+KEYS = {"subject": pl.Binary, "ident_key": pl.Binary}
+
+
+def keys_of(records: Iterable[Outgoing]) -> list[tuple[int | None, bytes]]:
+    return [
+        (record.partition, keys[start : start + 16])
+        for record in records
+        for keys in [decode_dirty(record.value or b"")]
+        for start in range(0, len(keys), 16)
+    ]
+
+
+def test_all_identifiers_of_one_subject_go_to_its_partition() -> None:
+    subjects = [os.urandom(16) for _ in range(300)]
+    rows = [(subject, key) for subject in subjects for key in (subject, os.urandom(16), os.urandom(16))]
+    placed = keys_of(dirty_records(pl.DataFrame(rows, KEYS, orient="row"), 7))
+    assert len(placed) == 900
+    partition_of = {key: partition for partition, key in placed}
+    for subject, key in rows:
+        assert partition_of[key] == int.from_bytes(subject[:4]) % 7
+
+
+def test_records_hold_no_more_keys_than_the_limit_and_none_twice() -> None:
+    subject = bytes(16)
+    keys = [number.to_bytes(16) for number in range(10_000)] * 2
+    records = list(dirty_records(pl.DataFrame({"subject": [subject] * 20_000, "ident_key": keys}, KEYS), 4))
+    assert [len(decode_dirty(record.value or b"")) // 16 for record in records] == [KEYS_PER_RECORD] * 2 + [2000]
+    assert {key for _, key in keys_of(records)} == set(keys)
+
+
+class TestPatience:
+    def test_waits_while_readers_are_behind_and_come_nearer(self) -> None:
+        patience = LagPatience(1000, timedelta(seconds=10))
+        lags = [(5000, 0), (4000, 8), (3000, 16), (2000, 24)]
+        assert all(patience.must_wait(lag, now) for lag, now in lags)
+        assert not patience.must_wait(1000, 25)
+
+    def test_goes_ahead_when_nobody_reads(self) -> None:
+        patience = LagPatience(1000, timedelta(seconds=10))
+        assert patience.must_wait(5000, 0)
+        assert patience.must_wait(6000, 9)
+        assert not patience.must_wait(7000, 10)
+        assert not patience.must_wait(7000, 11)
+
+    def test_waits_again_once_readers_are_back(self) -> None:
+        patience = LagPatience(1000, timedelta(seconds=10))
+        patience.must_wait(5000, 0)
+        assert not patience.must_wait(5000, 100)
+        assert patience.must_wait(4000, 101)
+
+
+@pytest.fixture
+def kafka(broker: BrokerServer) -> KafkaSettings:
+    return KafkaSettings(bootstrap=broker.bootstrap, group=new_name("group"))
+
+
+def read_all(kafka: KafkaSettings, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": new_name("reader")})
+    places = [
+        TopicPartition(topic, number, 0) for number in consumer.list_topics(topic, timeout=5).topics[topic].partitions
+    ]
+    wanted = sum(consumer.get_watermark_offsets(place, timeout=5)[1] for place in places)
+    consumer.assign(places)
+    records: list[tuple[bytes | None, bytes | None]] = []
+    while len(records) < wanted:
+        message = consumer.poll(5)
+        assert message is not None
+        records.append((message.key(), message.value()))
+    consumer.close()
+    return records
+
+
+def test_the_broker_has_it_when_announce_returns(kafka: KafkaSettings) -> None:
+    writer = KafkaWriter(kafka)
+    subject, other = os.urandom(16), os.urandom(16)
+    frame = pl.DataFrame({"subject": [subject, subject], "ident_key": [subject, other]}, KEYS)
+    DirtyAnnouncer(writer).announce(frame)
+    announced = b"".join(decode_dirty(value or b"") for _, value in read_all(kafka, STITCH_DIRTY))
+    assert subject in announced
+    assert other in announced
+    writer.close()
+
+
+def test_lag_is_what_the_stitch_group_has_not_committed(kafka: KafkaSettings) -> None:
+    writer, lag = KafkaWriter(kafka), StitchLag(kafka, 1)
+    partitions = writer.partitions(STITCH_DIRTY)
+    before = lag.lags(partitions)
+    writer.write(Outgoing(STITCH_DIRTY, None, b"x", 0) for _ in range(5))
+    assert lag.lags(partitions)[0] == before[0] + 5
+    reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": stitch_group(kafka, 1)})
+    end = reader.get_watermark_offsets(TopicPartition(STITCH_DIRTY, 0), timeout=5)[1]
+    reader.commit(offsets=[TopicPartition(STITCH_DIRTY, 0, end - 2)], asynchronous=False)
+    assert lag.lags(partitions)[0] == 2
+    reader.close()
+    lag.close()
+    writer.close()
+
+
+def test_a_full_queue_drops_nothing(kafka: KafkaSettings) -> None:
+    writer, topic = KafkaWriter(kafka), new_name("topic")
+    assert writer.write(Outgoing(topic, None, b"x" * 10, 0) for _ in range(120_000)) == 120_000
+    writer.close()
+
+
+def test_no_broker_means_unavailable() -> None:
+    writer = KafkaWriter(KafkaSettings(bootstrap="127.0.0.1:1"))
+    with pytest.raises(BrokerUnavailable):
+        writer.partitions(STITCH_DIRTY)
+    writer.close()
+
+
+def test_journeys_are_keyed_by_id_and_the_vanished_are_tombstones(kafka: KafkaSettings) -> None:
+    at = datetime(2026, 3, 1, 10, 4, tzinfo=UTC)
+    change = {
+        "journey_id": bytes(range(16)),
+        "customer_uid": bytes(16),
+        "version": at,
+        "rules_version": 1,
+        "started_at": at,
+        "ended_at": at + timedelta(days=1),
+        "touchpoints": 3,
+        "visits": 1,
+        "orders": 1,
+        "pain_points": 0,
+        "channels": ["email", "web"],
+        "path": ["web.page_viewed", "order.placed"],
+        "gone": False,
+    }
+    changes = pl.DataFrame([change, change | {"journey_id": b"\xff" * 16, "gone": True}])
+    writer = KafkaWriter(kafka)
+    JourneyPublisher(writer).publish(changes)
+    records = dict(read_all(kafka, JOURNEYS_UPDATED))
+    key = b"00010203-0405-0607-0809-0a0b0c0d0e0f"
+    update = decode_journey_update(records[key] or b"")
+    assert (update["journey_id"], update["path"]) == (key.decode(), change["path"])
+    assert records[b"ffffffff-ffff-ffff-ffff-ffffffffffff"] is None
+    writer.close()

@@ -1,0 +1,46 @@
+"""Batches grow under load and linger when little comes."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.streaming.batching import BatchPolicy, SweepPolicy
+
+POLICY = BatchPolicy(max_size=100, linger=timedelta(seconds=1))
+
+
+def test_the_first_of_few_waits_for_company_and_no_longer() -> None:
+    assert POLICY.patience(1, timedelta(seconds=0.25)) == timedelta(seconds=0.75)
+    assert POLICY.patience(1, timedelta(seconds=5)) == timedelta(0)
+
+
+def test_enough_waits_for_nothing() -> None:
+    assert POLICY.patience(100, timedelta(0)) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "taken"), [([40, 40, 40], 2), ([40, 60, 1], 2), ([500, 1], 1), ([1], 1), ([50, 500], 1), ([0, 0], 2)]
+)
+def test_a_batch_is_as_large_as_the_limit_allows(sizes: list[int], taken: int) -> None:
+    assert POLICY.take(sizes) == taken
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=50))
+def test_every_chunk_is_taken_in_order_and_no_limit_is_passed_by_company(sizes: list[int]) -> None:
+    left = list(sizes)
+    while left:
+        taken = POLICY.take(left)
+        assert taken >= 1
+        assert taken == 1 or sum(left[:taken]) <= POLICY.max_size
+        left = left[taken:]
+
+
+def test_sweeps_at_the_start_then_when_idle_and_at_last_under_load() -> None:
+    policy = SweepPolicy(timedelta(seconds=60))
+    assert policy.is_due(None, is_idle=False)
+    assert not policy.is_due(timedelta(seconds=59), is_idle=True)
+    assert policy.is_due(timedelta(seconds=60), is_idle=True)
+    assert not policy.is_due(timedelta(seconds=299), is_idle=False)
+    assert policy.is_due(timedelta(seconds=300), is_idle=False)

@@ -1,0 +1,202 @@
+"""A chunk is acknowledged after its batch was done, never before and never without."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from pipeline.streaming.batching import BatchPolicy, SweepPolicy
+from pipeline.streaming.records import Chunk
+from pipeline.streaming.retry import Backoff, Persistence
+from pipeline.streaming.runner import BatchRunner, Delivery, Sweeps
+from pipeline.warehouse.errors import WarehouseUnavailable
+from tests.streaming.kafka import until
+from tests.streaming.test_app_retry import Signs
+
+SOON = timedelta(milliseconds=20)
+GRACE = timedelta(seconds=5)
+
+
+def _wait(gate: threading.Event) -> None:
+    gate.wait(10)
+
+
+class Work:
+    """Notes the batches; `before` may block or raise."""
+
+    name = "work"
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self.batches: list[list[int]] = []
+        self.sweeps = 0
+        self.more_sweeps = 0
+        self._before = before
+
+    def size(self, chunk: Chunk) -> int:
+        return chunk.last_offset - chunk.first_offset + 1
+
+    def run(self, chunks: Sequence[Chunk]) -> None:
+        self._before()
+        self.batches.append([chunk.first_offset for chunk in chunks])
+
+    def sweep(self) -> bool:
+        self.sweeps += 1
+        return self.sweeps <= self.more_sweeps
+
+
+class Source:
+    """Hands chunks to a runner and sees which are acknowledged."""
+
+    def __init__(self, runner: BatchRunner) -> None:
+        self._runner = runner
+        self.acknowledged: list[int] = []
+        self.void: set[int] = set()
+
+    def offer(self, *offsets: int) -> None:
+        for offset in offsets:
+            self._runner.accept(
+                Delivery(
+                    Chunk("t", 0, offset, offset, []),
+                    lambda offset=offset: self.acknowledged.append(offset),  # type: ignore[misc]  # bound at once
+                    lambda offset=offset: offset in self.void,  # type: ignore[misc]  # bound at once
+                )
+            )
+
+
+@asynccontextmanager
+async def running(
+    work: Work, max_size: int = 3, sweeps: Sweeps | None = None
+) -> AsyncIterator[tuple[BatchRunner, Source]]:
+    persistence = Persistence(Backoff(timedelta(milliseconds=1), timedelta(milliseconds=5)), Signs())
+    runner = BatchRunner(work, BatchPolicy(max_size, SOON), persistence, sweeps)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner, Source(runner)
+    finally:
+        await runner.stop(timedelta(seconds=1))
+        task.cancel()
+
+
+async def test_acknowledges_in_order_what_was_done() -> None:
+    work = Work()
+    async with running(work) as (_, source):
+        source.offer(*range(7))
+        await until(lambda: len(source.acknowledged) == 7)
+    assert source.acknowledged == list(range(7))
+    assert work.batches == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+async def test_acknowledges_nothing_while_the_batch_fails_and_repeats_the_same_one() -> None:
+    failures = 5
+    seen: list[int] = []
+
+    def fail() -> None:
+        nonlocal failures
+        seen.append(len(source.acknowledged))
+        failures -= 1
+        if failures >= 0:
+            raise WarehouseUnavailable("away")
+
+    work = Work(fail)
+    async with running(work, max_size=2) as (_, source):
+        source.offer(1, 2, 3)
+        await until(lambda: len(source.acknowledged) == 3)
+    assert work.batches == [[1, 2], [3]]
+    assert seen[:6] == [0] * 6
+
+
+async def test_batches_grow_while_one_is_at_work() -> None:
+    gate = threading.Event()
+    work = Work(lambda: _wait(gate))
+    async with running(work, max_size=100) as (_, source):
+        source.offer(0)
+        await asyncio.sleep(0.1)
+        source.offer(*range(1, 51))
+        gate.set()
+        await until(lambda: len(source.acknowledged) == 51)
+    assert work.batches == [[0], list(range(1, 51))]
+
+
+async def test_what_was_revoked_is_not_worked_on() -> None:
+    work = Work()
+    async with running(work) as (_, source):
+        source.void = {1, 2}
+        source.offer(1, 2, 3)
+        await until(lambda: source.acknowledged == [3])
+    assert work.batches == [[3]]
+
+
+async def test_a_revocation_lets_the_batch_at_work_end_and_drops_the_rest() -> None:
+    work = Work(lambda: time.sleep(0.2))
+    async with running(work, max_size=1) as (runner, source):
+        source.offer(1, 2, 3)
+        await until(lambda: runner.at_work_for is not None)
+        await runner.settle(GRACE)
+        assert source.acknowledged == [1]
+        await asyncio.sleep(0.3)
+        assert work.batches == [[1]]
+        source.offer(9)
+        await until(lambda: source.acknowledged == [1, 9])
+
+
+async def test_a_revocation_does_not_wait_for_an_outage() -> None:
+    def fail() -> None:
+        raise WarehouseUnavailable("away")
+
+    async with running(Work(fail)) as (runner, source):
+        source.offer(1)
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await runner.settle(timedelta(seconds=0.2))
+        assert time.monotonic() - began < 1
+        await until(lambda: not runner.has_work)
+        assert source.acknowledged == []
+
+
+async def test_a_stop_tells_when_work_still_hangs() -> None:
+    gate = threading.Event()
+    work = Work(lambda: _wait(gate))
+    async with running(work) as (runner, source):
+        source.offer(1)
+        await until(lambda: runner.at_work_for is not None)
+        assert not await runner.stop(timedelta(seconds=0.1))
+        assert source.acknowledged == []
+        gate.set()
+
+
+async def test_sweeps_first_and_alternates_with_batches_while_there_is_more() -> None:
+    work = Work()
+    work.more_sweeps = 4
+    sweeps = Sweeps(SweepPolicy(timedelta(hours=1)), lambda: True)
+    async with running(work, max_size=1, sweeps=sweeps) as (_, source):
+        source.offer(1, 2)
+        await until(lambda: work.sweeps == 5 and len(source.acknowledged) == 2)
+        await asyncio.sleep(0.1)
+    assert work.sweeps == 5
+
+
+async def test_only_the_worker_whose_turn_it_is_sweeps() -> None:
+    work, is_ours = Work(), [False]
+    async with running(work, sweeps=Sweeps(SweepPolicy(timedelta(hours=1)), lambda: is_ours[0])) as (_, source):
+        source.offer(1)
+        await until(lambda: source.acknowledged == [1])
+        assert work.sweeps == 0
+        is_ours[0] = True
+        await until(lambda: work.sweeps == 1)
+
+
+async def test_a_panic_of_native_code_is_only_another_failure() -> None:
+    class Panic(BaseException):
+        pass
+
+    left = [Panic("boom"), StopIteration("odd")]
+
+    def fail() -> None:
+        if left:
+            raise left.pop()
+
+    async with running(Work(fail)) as (_, source):
+        source.offer(1)
+        await until(lambda: source.acknowledged == [1])
