@@ -13,7 +13,6 @@ from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.stitch import stitch
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.facts import FactStore
-from pipeline.warehouse.migrate import migrate
 from pipeline.warehouse.results import StitchStore
 from tests.warehouse import rows
 
@@ -21,7 +20,6 @@ from tests.warehouse import rows
 @pytest.fixture
 def client(fresh_database: ClickHouseSettings) -> Iterator[Client]:
     client = connect(fresh_database)
-    migrate(client)
     yield client
     client.close()
 

@@ -100,13 +100,13 @@ def test_an_insert_is_one_block_whatever_times_it_spans(client: Client, store: F
     client.command("SYSTEM STOP MERGES touchpoints")
     times = [rows.START.replace(year=1900 + number % 200, month=1 + number % 12) for number in range(500)]
     base = rows.frame([rows.touchpoint(number, occurred_at=time) for number, time in enumerate(times)])
-    many = pl.concat([base] * 300).with_columns(event_uid=pl.Series([rows.key(number) for number in range(150_000)]))
+    many = pl.concat([base] * 140).with_columns(event_uid=pl.Series([rows.key(number) for number in range(70_000)]))
     store.insert_touchpoints(many)
     parts = client.query(
         "SELECT count(), sum(rows) FROM system.parts "
         "WHERE database = currentDatabase() AND table = 'touchpoints' AND active"
     ).result_rows
-    assert tuple(parts[0]) == (1, 150_000)
+    assert tuple(parts[0]) == (1, 70_000)
 
 
 def test_stamp_is_never_before_a_registered_version(client: Client, store: FactStore) -> None:

@@ -1,5 +1,6 @@
 """A database is brought to what is declared, from wherever it is, and any difference is seen."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -16,10 +17,12 @@ from pipeline.warehouse.views import views
 
 
 @pytest.fixture
-def empty(fresh_database: ClickHouseSettings) -> Client:
-    client = connect(fresh_database)
-    client.command(f"DROP DATABASE IF EXISTS `{client.database}`", use_database=False)
-    return client
+def empty(empty_database: ClickHouseSettings) -> Iterator[Client]:
+    """A client whose database is not there at all."""
+    client = connect(empty_database)
+    client.command(f"DROP DATABASE `{client.database}` SYNC", use_database=False)
+    yield client
+    client.close()
 
 
 def test_migrated_database_equals_what_is_declared(client: Client) -> None:
@@ -131,8 +134,8 @@ def test_a_migration_killed_anywhere_is_finished_by_the_next(empty: Client, stat
     assert empty.query("SELECT rules_version FROM active_rules").result_rows == [(1,)]
 
 
-def test_migrations_may_run_at_once(fresh_database: ClickHouseSettings, empty: Client) -> None:
-    clients = [connect(fresh_database) for _ in range(4)]
+def test_migrations_may_run_at_once(empty_database: ClickHouseSettings, empty: Client) -> None:
+    clients = [connect(empty_database) for _ in range(4)]
     with ThreadPoolExecutor(len(clients)) as pool:
         list(pool.map(migrate, clients))
     assert drift(empty) == []

@@ -270,17 +270,17 @@ def test_rejected_records_show_once_with_their_bytes(shop: Shop) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", list(views()))
-def test_examples_of_the_reference_run(told: Shop, name: str) -> None:
-    told.read(views()[name].example)
+def test_examples_of_the_reference_run(told: Shop) -> None:
+    for view in views().values():
+        answered = told.read(view.example)
+        assert answered or view.name in ("v_identity_ledger", "v_rejected"), view.name
 
 
 def test_every_view_and_column_carries_a_comment(client: Client) -> None:
-    silent = client.query(
-        "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND comment = '' "
-        "UNION ALL SELECT name, '' FROM system.tables WHERE database = currentDatabase() AND comment = ''"
-    ).result_rows
-    assert list(silent) == []
+    columns = client.query("SELECT table, comment FROM system.columns WHERE database = currentDatabase()").result_rows
+    tables = client.query("SELECT name, comment FROM system.tables WHERE database = currentDatabase()").result_rows
+    assert {row[0] for row in tables} >= {row[0] for row in columns} >= set(views())
+    assert all(comment for _, comment in [*columns, *tables])
 
 
 def test_every_body_field_is_a_column(client: Client) -> None:
@@ -321,8 +321,12 @@ CONTRACT: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("name", CONTRACT)
-def test_public_columns_stand_first_and_have_their_types(client: Client, name: str) -> None:
+def test_public_columns_stand_first_and_have_their_types(client: Client) -> None:
+    for name in CONTRACT:
+        check_public_columns(client, name)
+
+
+def check_public_columns(client: Client, name: str) -> None:
     described = {row[0]: row[1] for row in client.query(f"DESCRIBE {name}").result_rows}
     public = CONTRACT[name].split()
     assert list(described)[: len(public)] == public
