@@ -113,7 +113,7 @@ def event_uids(frame: pl.DataFrame, hash_key: bytes) -> pl.Series:
             pl.col("subject").bin.encode("hex"),
         ).cast(pl.Binary)
     ).to_series()
-    hashed = _digests(_hasher(_EVENT, KEY_BYTES, hash_key), messages)
+    hashed = _digests(_hasher(_EVENT, KEY_BYTES, hash_key), messages.to_list())
     return pl.Series("event_uid", hashed, dtype=pl.Binary)
 
 
@@ -131,7 +131,7 @@ def content_versions(frame: pl.DataFrame, hash_key: bytes) -> pl.Series:
     """
     rows = frame.height
     hasher = _hasher(_CONTENT, _CONTENT_HASH_BYTES, hash_key)
-    hashes = b"".join(_digests(hasher, frame["content"].cast(pl.Binary)))
+    hashes = b"".join(_digests(hasher, frame["content"].cast(pl.Binary).to_list()))
     received = frame.select(_milliseconds("received_at")).to_series().to_numpy()
     version = np.empty((rows, KEY_BYTES), dtype=np.uint8)
     version[:, :4] = _big_endian(frame["revision"].cast(pl.Int64).to_numpy().clip(0, _MAX_REVISION))[:, 4:]

@@ -128,7 +128,8 @@ def identify(envelopes: pl.DataFrame, keyring: KeyRing) -> tuple[Identifiers, di
         referred = envelopes.filter(column.is_not_null())
         given.append(referred.select("row", pl.lit(KIND_RANK[kind], pl.Int64).alias("kind"), column.alias("value")))
     distinct = pl.concat(given).group_by("kind", "value").agg("row")
-    keys = [keyring.key_of(KINDS[kind], value) for kind, value in distinct.select("kind", "value").iter_rows()]
+    kinds, values = distinct["kind"].to_list(), distinct["value"].to_list()
+    keys = [keyring.key_of(KINDS[kind], value) for kind, value in zip(kinds, values, strict=True)]
     keyed = distinct.select("kind", "row", pl.Series("ident_key", keys, dtype=pl.Binary)).drop_nulls("ident_key")
     known, orders = _in_order(keyed.select("kind", "ident_key"))
     rows = keyed["row"].explode(empty_as_null=False).to_numpy().astype(np.int64)
