@@ -33,7 +33,7 @@ DEFAULT_REBALANCE_DELAY_MS = 100
 # Request kinds of the Kafka protocol for `push_request_errors`.
 PRODUCE, FETCH, METADATA, OFFSET_COMMIT, JOIN_GROUP = 0, 1, 3, 8, 11
 # Error codes of the Kafka protocol; librdkafka's own negative -195 closes the connection instead.
-NOT_LEADER, REQUEST_TIMED_OUT, COORDINATOR_NOT_AVAILABLE, CLOSE_CONNECTION = 6, 7, 15, -195
+NOT_LEADER, REQUEST_TIMED_OUT, COORDINATOR_NOT_AVAILABLE, TOPIC_REFUSED, CLOSE_CONNECTION = 6, 7, 15, 29, -195
 
 
 class BrokerFailed(Exception):  # noqa: N818 - the name says what happened
@@ -62,11 +62,17 @@ class MockCluster:
         self._cluster: int = self._library.rd_kafka_mock_cluster_new(self._client, 1)
         if not self._cluster:
             raise BrokerFailed("librdkafka could not start its mock cluster")
+        bootstraps: bytes = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster)
+        self._own_port = int(bootstraps.decode().rsplit(":", 1)[1])
         self.log_id = self._name_log()
         self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, rebalance_delay_ms)
-        for name, partitions in topics.items():
-            self.create_topic(name, partitions)
-        self._take_port()
+        try:
+            for name, partitions in topics.items():
+                self.create_topic(name, partitions)
+            self._take_port()
+        except BrokerFailed:
+            self.close()
+            raise
 
     @property
     def bootstrap(self) -> str:
@@ -94,10 +100,14 @@ class MockCluster:
     def broker_set_down(self) -> None:
         """Close all connections and refuse new ones; the log stays."""
         self._obey("rd_kafka_mock_broker_set_down", _BROKER)
+        # Otherwise the kernel would go on accepting for us, and clients would wait instead of being refused.
+        self._listener.close()
 
     def broker_set_up(self) -> None:
-        """Accept connections again."""
+        """Accept connections again, at the same address."""
         self._obey("rd_kafka_mock_broker_set_up", _BROKER)
+        self._listener = _listen(self.port)
+        self._take_port()
 
     def set_rtt(self, milliseconds: int) -> None:
         """Delay every answer."""
@@ -135,13 +145,12 @@ class MockCluster:
 
     def _take_port(self) -> None:
         """Put our listening socket in the place of the mock's own."""
-        own_port = int(self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode().rsplit(":", 1)[1])
         self._obey("rd_kafka_mock_broker_set_host_port", _BROKER, _LOOPBACK.encode(), self.port)
         for descriptor in _descriptors():
-            if _listens_on(descriptor, own_port):
+            if _is_bound_to(descriptor, self._own_port):
                 os.dup2(self._listener.fileno(), descriptor, inheritable=False)
                 return
-        raise BrokerFailed(f"the mock's socket on port {own_port} was not found among this process's descriptors")
+        raise BrokerFailed(f"the mock's socket on port {self._own_port} was not found in this process")
 
 
 def _listen(port: int) -> socket.socket:
@@ -159,7 +168,7 @@ def _descriptors() -> Iterator[int]:
         yield int(path.name)
 
 
-def _listens_on(descriptor: int, port: int) -> bool:
+def _is_bound_to(descriptor: int, port: int) -> bool:
     with suppress(OSError):
         duplicate = os.dup(descriptor)
         try:

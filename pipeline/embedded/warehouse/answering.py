@@ -7,7 +7,7 @@ broken off, so that no client takes half an answer for the whole.
 
 import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
@@ -85,9 +85,9 @@ class Exchange:
             await response.write_eof()
         except Fault as fault:
             await self._break_off(request, response, compressor, fault)
-        finally:
-            # On the lane's thread, for a query that nobody listens to any more is cancelled by this.
-            await lane.run(parts.close)
+        except ConnectionError:
+            # Nobody listens any more; the lane cancels the query when it is given back.
+            pass
         return response
 
     async def _break_off(
@@ -109,7 +109,7 @@ class Exchange:
         return json.dumps(counted | {"total_rows_to_read": "0", "elapsed_ns": str(int(elapsed * 1e9))})
 
 
-def _pieces(parts: Iterator[bytes]) -> Generator[bytes, None, None]:
+def _pieces(parts: Iterator[bytes]) -> Iterator[bytes]:
     for part in parts:
         for start in range(0, len(part), _PIECE_BYTES):
             yield part[start : start + _PIECE_BYTES]

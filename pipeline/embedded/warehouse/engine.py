@@ -7,21 +7,23 @@ The rule it owns: *names are names*. chDB starts with a `default` database that 
 
 import importlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import cast
 
 from pipeline.config import EmbeddedSettings
 from pipeline.embedded.warehouse.chdb_types import Connection
+from pipeline.embedded.warehouse.faults import UNKNOWN_DATABASE_ENGINE
 
 _DATABASES = "engine"
 _TEMPORARY = "temporary"
 
+_UUID = re.compile(r"UUID '([0-9a-f-]{36})'")
+
 # The engine's own defaults, 5 GiB each, are for servers with the machine to themselves.
 _MARK_CACHE_BYTES = 64 << 20
 _INDEX_CACHE_BYTES = 64 << 20
-# The idle engine's share (220 MB resident were measured); the bound is for what comes on top.
-_BASE_BYTES = 250_000_000
 
 
 class Engine:
@@ -37,13 +39,14 @@ class Engine:
         self.settings = settings
         self._address = str((folder / _DATABASES).absolute())
         bounds = {
-            "max_server_memory_usage": settings.warehouse_memory_bytes + _BASE_BYTES,
+            "max_server_memory_usage": settings.warehouse_memory_bytes,
             "mark_cache_size": _MARK_CACHE_BYTES,
             "index_mark_cache_size": _MARK_CACHE_BYTES,
             "primary_index_cache_size": _INDEX_CACHE_BYTES,
         }
         self._address += "?" + "&".join(f"{name}={value}" for name, value in bounds.items())
         _prepare_temporary(folder / _TEMPORARY)
+        _link_empty_default(folder / _DATABASES)
         # Held until `close`: the engine lives as long as one connection to it.
         self._anchor = self.connect()
         self._make_default_plain()
@@ -56,20 +59,44 @@ class Engine:
         # The engine takes 200 MB and its TMPDIR as soon as it is imported, so not before it is wanted.
         return cast(Connection, importlib.import_module("chdb._chdb").connect(self._address))
 
+    def kill_queries(self) -> None:
+        """End whatever runs, so that the lanes it runs in can be closed."""
+        self._anchor.query("KILL QUERY WHERE query_id != queryID() ASYNC", "TSV", params={})
+
     def close(self) -> None:
         """Close the last connection, and with it the engine."""
         self._anchor.close()
 
     def _make_default_plain(self) -> None:
-        if self._ask("SELECT engine FROM system.databases WHERE name = 'default'") != "Atomic":
-            self._anchor.query("DETACH DATABASE default", "TSV", params={})
-            try:
-                self._anchor.query("ATTACH DATABASE default", "TSV", params={})
-            except RuntimeError:  # never attached plainly before: nothing is in it
-                self._anchor.query("CREATE DATABASE default ENGINE = Atomic", "TSV", params={})
+        if self._ask("SELECT engine FROM system.databases WHERE name = 'default'") == "Atomic":
+            return
+        self._anchor.query("DETACH DATABASE default", "TSV", params={})
+        try:
+            self._anchor.query("ATTACH DATABASE default", "TSV", params={})
+        except RuntimeError as error:
+            # It was never there as a plain one: nothing is in it yet. Any other error means that something is.
+            if f"Code: {UNKNOWN_DATABASE_ENGINE}." not in str(error):
+                raise
+            self._anchor.query("CREATE DATABASE default ENGINE = Atomic", "TSV", params={})
 
     def _ask(self, statement: str) -> str:
         return self._anchor.query(statement, "TSVRaw", params={}).bytes().decode().rstrip("\n")
+
+
+def _link_empty_default(databases: Path) -> None:
+    """
+    Make the link that the engine makes with the first table of `default`.
+
+    Without it the engine gives the database of the next start another UUID, and attaching it as a plain one fails
+    ("Cannot find UUID mapping", chdb 4.4.0): a warehouse whose `default` stayed empty would not start again.
+    """
+    definition = databases / "metadata" / "default.sql"
+    link = databases / "metadata" / "default"
+    found = _UUID.search(definition.read_text(encoding="utf-8")) if definition.exists() else None
+    if found is not None and not link.is_symlink():
+        target = Path("store") / found[1][:3] / found[1]
+        (databases / target).mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path("..") / target)
 
 
 def _prepare_temporary(folder: Path) -> None:

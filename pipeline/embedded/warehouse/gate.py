@@ -101,7 +101,7 @@ class Gate:
     def _judge_settings(self, found: Sequence[Token]) -> None:
         """Judge every assignment of every SETTINGS clause; what is no plain assignment is refused."""
         for index, token in enumerate(found):
-            if not token.is_word("SETTINGS"):
+            if not _is_settings(token):
                 continue
             place, has_more = index + 1, True
             while has_more:
@@ -138,7 +138,7 @@ class Gate:
                 raise _denied(node.label)
         if root.kind.startswith("Show") and any(token.text in ("(", "{") for token in found):
             raise _denied("SHOW with conditions")
-        clauses = sum(token.is_word("SETTINGS") for token in found)
+        clauses = sum(map(_is_settings, found))
         # The tree shows a Set for each clause but not what is in it; the tokens show what is in it. They must agree.
         sets = sum(node.kind == "Set" for node in nodes)
         # EXPLAIN has settings of its own without the word.
@@ -152,6 +152,11 @@ class Gate:
             or lowered.startswith(DENIED_PREFIXES)
             or (lowered in self.table_functions and lowered not in SCALAR_NAMESAKES)
         )
+
+
+def _is_settings(token: Token) -> bool:
+    """Say whether this is the keyword: the canonical form has keywords in upper case (and `system.settings` not)."""
+    return token.kind == WORD and token.text == "SETTINGS"
 
 
 def _denied(what: str) -> Fault:

@@ -67,6 +67,7 @@ class Lane:
         self._connection: Connection | None = None
         self._changed: set[str] = set()
         self._temporary: list[str] = []
+        self._streaming: object | None = None
         self._is_stained = False
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -136,7 +137,11 @@ class Lane:
         self._disconnect()
 
     def restore(self) -> None:
-        """Leave nothing of the last statement behind."""
+        """Leave nothing of the last statement behind, nor let it go on."""
+        if self._streaming is not None:
+            with suppress(RuntimeError):
+                self._connected().streaming_cancel_query(self._streaming)
+            self._streaming = None
         if self._is_stained or self._connection is None:
             self._disconnect()
             return
@@ -226,30 +231,26 @@ class Lane:
     def _stream(self, call: Call) -> Iterator[bytes] | None:
         """Run a query part by part; None where the engine has no parts for this kind of query (as SHOW)."""
         try:
-            handle = self._connected().send_query(call.text, call.default_format, params=dict(call.parameters))
+            parameters = dict(call.parameters)
+            self._streaming = self._connected().send_query(call.text, call.default_format, params=parameters)
         except RuntimeError as error:
             if "Streaming query is not supported" in str(error):
                 return None
             raise Fault.of_engine(error) from error
-        return self._fetch(handle)
+        return self._fetch()
 
-    def _fetch(self, handle: object) -> Iterator[bytes]:
-        """Yield the parts of a result; where the reader stops early, the query is cancelled."""
-        connection = self._connected()
-        is_over = False
-        try:
-            while not is_over:
-                try:
-                    part = connection.streaming_fetch_result(handle)
-                except RuntimeError as error:
-                    is_over = True
-                    raise Fault.of_engine(error) from error
-                is_over = part is None or part.rows_read() == 0
-                if part is not None and part.size():
-                    yield part.bytes()
-        finally:
-            if not is_over:
-                connection.streaming_cancel_query(handle)
+    def _fetch(self) -> Iterator[bytes]:
+        """Yield the parts of the streamed query; `restore` cancels it where the reader stopped early."""
+        while self._streaming is not None:
+            try:
+                part = self._connected().streaming_fetch_result(self._streaming)
+            except RuntimeError as error:
+                self._streaming = None
+                raise Fault.of_engine(error) from error
+            if part is None or part.rows_read() == 0:
+                self._streaming = None
+            if part is not None and part.size():
+                yield part.bytes()
 
 
 def _setting(name: str) -> str:

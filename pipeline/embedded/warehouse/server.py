@@ -30,7 +30,8 @@ HOME = "throughline"
 _INSIDE_LANES, _OUTSIDE_LANES = 10, 6
 _APPEND_BYTES = 1 << 20
 _MAX_ADDRESS_BYTES = 1 << 20
-_SHUTDOWN_S = 10.0
+# What is under way gets this long to end by itself, then it is killed.
+_SHUTDOWN_S = 3.0
 _READ_METHODS = ("GET", "HEAD")
 _OK = "Ok.\n"
 
@@ -83,9 +84,10 @@ class Warehouse:
         await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:
-        """Answer what is under way, then close every lane."""
+        """Answer what is under way if that is quick, then close every lane."""
         if self._runner is not None:
             await self._runner.cleanup()
+        await asyncio.to_thread(self._engine.kill_queries)
         for lanes in self._lanes.values():
             await asyncio.to_thread(lanes.close)
 
