@@ -18,22 +18,19 @@ from pipeline.warehouse.facts import FactStore
 from pipeline.warehouse.results import StitchStore
 
 
-def landing_work(
-    settings: Settings, announcer: Announcer, log_id_of_broker: Callable[[], str], metrics: Metrics
-) -> BatchWork:
+def landing_work(settings: Settings, announcer: Announcer, log_id: Callable[[], str], metrics: Metrics) -> BatchWork:
     """
     Return the work of a landing worker; warehouse and broker are first spoken to by its first batch.
 
     Args:
         settings: All settings.
         announcer: Takes the identifiers of what was landed.
-        log_id_of_broker: Asks the broker for the name of its log, where the settings give none.
+        log_id: Tells the name of the broker's log; may ask the broker.
         metrics: Where to count.
     """
 
     def open_landing() -> Land:
-        log_id = settings.kafka.log_id or log_id_of_broker()
-        origin = Origin(log_id, settings.kafka.max_record_bytes)
+        origin = Origin(log_id(), settings.kafka.max_record_bytes)
         return Landing(FactStore(connect(settings.clickhouse)), announcer, settings.identity, origin).land
 
     return LandWork(open_landing, metrics)

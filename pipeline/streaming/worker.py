@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,7 @@ from pipeline.observability.metrics import Metrics, process_metrics
 from pipeline.observability.server import serve
 from pipeline.streaming.announcing import DirtyAnnouncer, LagPatience, StitchLag
 from pipeline.streaming.app import Role, WorkerApp, create_app
+from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.publishing import JourneyPublisher, KafkaWriter
 from pipeline.streaming.retry import Backoff, Persistence
 from pipeline.streaming.runner import BatchWork
@@ -42,10 +43,11 @@ APP_STOP_TIMEOUT_S = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker does, and how to make it let go of the outside when it stops."""
+    """What a worker does, how it lets go of the outside when it stops, and what runs beside it with the Faust app."""
 
     work: BatchWork
-    let_go: Callable[[], None]
+    let_go: Callable[[], None] = lambda: None
+    beside: Callable[[Foreign], Coroutine[None, None, None]] | None = None
 
 
 def run_worker(role: Role, settings: Settings) -> int:
@@ -82,7 +84,8 @@ def run_worker(role: Role, settings: Settings) -> int:
 
 
 def _landing(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
-    from pipeline.streaming.wiring import landing_work  # noqa: PLC0415 - heavy imports belong to the role that needs them
+    from pipeline.streaming.audit import Audit  # noqa: PLC0415 - heavy imports belong to the role that needs them
+    from pipeline.streaming.wiring import landing_work  # noqa: PLC0415 - see above
 
     lag = patience = None
     if settings.kafka.feeder_max_lag_bytes:
@@ -90,17 +93,18 @@ def _landing(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
         patience = LagPatience(settings.kafka.feeder_max_lag_bytes)
     announcer = DirtyAnnouncer(writer, lag, patience)
 
-    def let_go() -> None:
-        announcer.stop()
+    def log_id() -> str:
+        return settings.kafka.log_id or writer.cluster_id()
 
-    return Job(landing_work(settings, announcer, writer.cluster_id, metrics), let_go)
+    work = landing_work(settings, announcer, log_id, metrics)
+    return Job(work, announcer.stop, Audit(settings.clickhouse, log_id, metrics).run)
 
 
 def _stitching(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
     from pipeline.streaming.wiring import stitching_work  # noqa: PLC0415 - see _landing
 
     name = f"{socket.gethostname()}-{os.getpid()}"
-    return Job(stitching_work(settings, JourneyPublisher(writer), name, metrics), lambda: None)
+    return Job(stitching_work(settings, JourneyPublisher(writer), name, metrics))
 
 
 class Worker:
@@ -151,6 +155,8 @@ class Worker:
             asyncio.create_task(vitals.run(timeout, worker.topics), name="vitals"),
             asyncio.create_task(self._watch(worker), name="watch"),
         ]
+        if self._job.beside is not None:
+            tasks.append(asyncio.create_task(self._job.beside(worker.faust), name="beside"))
         try:
             await self._until(_first_failure(tasks))
         finally:

@@ -46,6 +46,8 @@ class TransportLimits:
 class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
     """Delivers chunks to the streams and commits what is finished."""
 
+    logger = stock.logger
+
     def __init__(self, *args: Foreign, **kwargs: Foreign) -> None:
         self._ledgers: dict[Foreign, AckLedger] = {}
         self._delivered: dict[tuple[Foreign, int], Foreign] = {}

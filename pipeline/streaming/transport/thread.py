@@ -24,10 +24,13 @@ logger = logging.getLogger(__name__)
 # A fetch waits so long for data. The embedded broker always waits the whole time when it had nothing at first.
 FETCH_WAIT_MS = 100
 ERRORS_EVERY_S = 0.5
+MOST_RECORDS = 20_000
 
 
 class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types
     """The thread that talks to the broker: fetches chunks, commits, seeks."""
+
+    logger = stock.logger
 
     def __post_init__(self) -> None:
         """Start without positions."""
@@ -80,7 +83,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
         if consumer._closed or fetcher._closed:
             raise stock.ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
-            return await self.reader.read(fetcher, active_partitions, timeout or 0.0, max_records)
+            return await self.reader.read(fetcher, active_partitions, timeout or 0.0, max_records or MOST_RECORDS)
 
     async def seek_to_committed(self) -> Mapping[Foreign, int]:
         """Go back to what is committed in every assigned partition, to the start of the log where nothing is."""

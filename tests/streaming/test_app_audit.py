@@ -1,0 +1,55 @@
+"""What Kafka counts as done and no landed range holds is seen."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from pipeline.config import ClickHouseSettings
+from pipeline.observability.metrics import Metrics
+from pipeline.streaming import audit
+from pipeline.streaming.audit import Audit
+from pipeline.streaming.foreign import Foreign
+from pipeline.warehouse.connection import connect
+from tests.streaming.kafka import until
+
+PLACE = TP("touchpoints.web", 2)
+LANDED = (
+    "INSERT INTO landed (log_id, topic, partition, first_offset, last_offset, records)"
+    " VALUES ('log', 'touchpoints.web', 2, 0, 49, 50)"
+)
+
+
+@dataclass
+class Books:
+    """Kafka's side: what is committed, and from where to where the log goes."""
+
+    committed_offsets: Mapping[Foreign, int] = field(default_factory=lambda: {PLACE: 60})
+
+    async def earliest_offsets(self, *_: Foreign) -> Mapping[Foreign, int]:
+        return {PLACE: 0}
+
+    async def highwaters(self, *_: Foreign) -> Mapping[Foreign, int]:
+        return {PLACE: 100}
+
+
+@dataclass
+class App:
+    consumer: Books
+
+
+@pytest.mark.parametrize(("committed", "unaccounted"), [(50, 0), (60, 10)])
+async def test_tells_how_many_are_unaccounted(
+    fresh_database: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch, committed: int, unaccounted: int
+) -> None:
+    connect(fresh_database).command(LANDED)
+    monkeypatch.setattr(audit, "AUDIT_EVERY", audit.AUDIT_EVERY / 100)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.set("throughline_unaccounted_events", -1)
+    task = asyncio.create_task(Audit(fresh_database, lambda: "log", metrics).run(App(Books({PLACE: committed}))))
+    await until(lambda: registry.get_sample_value("throughline_unaccounted_events") == unaccounted)
+    task.cancel()
