@@ -13,14 +13,21 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from pipeline.cli.backoff import BackOff
 from pipeline.cli.processes import describe_exit, keep_log_small, spawn, started_at
 
+OK = 200
 PROBE_INTERVAL_S = 0.2
 PROBE_TIMEOUT_S = 1.0
+LIVE_INTERVAL_S = 5.0
+# It says itself that nothing gets done (its own judgement takes a minute of silence).
+MOST_DEAD_PROBES = 3
+# It does not even say that: a minute, so that a busy machine kills nobody.
+MOST_SILENT_PROBES = 12
 # Long enough to finish the batch in hand; what is not finished by then is landed again from Kafka.
 END_PATIENCE_S = 8.0
 
@@ -41,8 +48,8 @@ class Part:
     """
     What a part is: how it is started and how it says that it is ready.
 
-    `health` is the URL that answers 200 when it is ready; empty: the part prints a JSON line with `"ready": true`,
-    or, as a task, ends with exit code 0. `patience_s` is the time between asking it to end and killing it.
+    `health` is the address of /readyz and /livez; empty: the part prints a JSON line with `"ready": true`, or, as a
+    task, ends with exit code 0. `patience_s` is the time between asking it to end and killing it.
     """
 
     name: str
@@ -73,6 +80,8 @@ class Child:
         self._kill_at = 0.0
         self._probe_at = 0.0
         self._log_offset = 0
+        self._dead_probes = 0
+        self._silent_probes = 0
 
     @property
     def is_alive(self) -> bool:
@@ -92,6 +101,7 @@ class Child:
         self.pid = self._process.pid
         self.started = started_at(self.pid) or time.time()
         self.said = {}
+        self._dead_probes = self._silent_probes = 0
         self._born, self._probe_at, self.state = now, now, State.STARTING
 
     def end(self, now: float, patience_s: float | None = None) -> None:
@@ -128,6 +138,12 @@ class Child:
             if self._is_ready():
                 self.state = State.READY
                 return f"{self.part.name} is ready (pid {self.pid}, {now - self._born:.1f} s)"
+        elif self.state is State.READY and self.part.health and now >= self._probe_at:
+            self._probe_at = now + LIVE_INTERVAL_S
+            if self._is_stuck():
+                self.last_exit = "gave no sign of life"
+                self.end(now)
+                return f"{self.part.name} gives no sign of life (pid {self.pid}); starting it again"
         elif self.state is State.ENDING and now >= self._kill_at:
             self.kill()
         elif self.state is State.BACKING_OFF and now >= self._again_at:
@@ -148,22 +164,31 @@ class Child:
         self._again_at, self.state = now + delay_s, State.BACKING_OFF
         return f"{self.part.name} died ({self.last_exit}); starting it again in {delay_s:g} s; see {self.part.log}"
 
+    def _is_stuck(self) -> bool:
+        """Ask whether it lives; parts can die within a process that runs on."""
+        status = probe(f"{self.part.health}/livez")
+        self._silent_probes = self._silent_probes + 1 if status is None else 0
+        self._dead_probes = self._dead_probes + 1 if status not in (None, OK) else 0
+        return self._dead_probes >= MOST_DEAD_PROBES or self._silent_probes >= MOST_SILENT_PROBES
+
     def _is_ready(self) -> bool:
         if self.part.is_task:
             return False
         if self.part.health:
-            return answers(self.part.health)
+            return probe(f"{self.part.health}/readyz") == OK
         self.said = _ready_line(self.part.log, self._log_offset)
         return bool(self.said)
 
 
-def answers(url: str) -> bool:
-    """Return whether a health address answers 200."""
+def probe(url: str) -> int | None:
+    """Return the status of a health address; None where nothing answers in time."""
     try:
         with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError, ValueError):
-        return False
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, HTTPException):
+        return None
 
 
 def _ready_line(log: Path, offset: int) -> dict[str, Any]:

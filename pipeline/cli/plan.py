@@ -85,7 +85,7 @@ def plan_parts(folder: Path, installation: Installation, settings: Settings, nam
                 logs / f"{name}.log",
                 ("broker", "migrate"),
                 {**common, **own},
-                health=f"http://127.0.0.1:{port}/readyz",
+                health=f"http://127.0.0.1:{port}",
                 patience_s=_COLLECTOR_PATIENCE_S if name == "collector" else END_PATIENCE_S,
             )
         )

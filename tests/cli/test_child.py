@@ -1,0 +1,69 @@
+"""One supervised part: a real process that answers for its health."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import child as module
+from pipeline.cli.child import Child, Part, State
+from pipeline.cli.installation import keep_installation
+
+SERVER = """
+import http.server, os, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        is_ok = self.path == "/readyz" or not os.path.exists(sys.argv[2])
+        self.send_response(200 if is_ok else 503)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+
+
+def tick_until(child: Child, state: State, within_s: float = 10) -> list[str]:
+    told: list[str] = []
+    deadline = time.monotonic() + within_s
+    while child.state is not state:
+        assert time.monotonic() < deadline, f"{child.state}, not {state}"
+        told += [happening] if (happening := child.tick(time.monotonic())) else []
+        time.sleep(0.01)
+    return told
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    port = keep_installation(tmp_path / "kept", ["part"], "", {}).ports["part"]
+    argv = (sys.executable, "-c", SERVER, str(port), str(tmp_path / "stuck"))
+    child = Child(Part("part", argv, tmp_path / "part.log", health=f"http://127.0.0.1:{port}"))
+    child.start({}, time.monotonic())
+    yield child
+    child.kill()
+    tick_until(child, State.BACKING_OFF if child.state is not State.ENDING else State.WAITING)
+
+
+def test_a_part_that_says_it_does_nothing_is_ended_to_be_started_again(
+    child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_INTERVAL_S", 0.02)
+    assert "part is ready" in tick_until(child, State.READY)[0]
+    (tmp_path / "stuck").touch()
+    told = tick_until(child, State.WAITING)
+    assert "no sign of life" in told[0]
+    assert child.last_exit == "gave no sign of life"
+    child.start({}, time.monotonic())
+    assert child.restarts == 1
+
+
+def test_a_part_that_dies_waits_for_its_pause_or_for_the_order_to_hurry(child: Child) -> None:
+    tick_until(child, State.READY)
+    child.kill()
+    told = tick_until(child, State.BACKING_OFF)
+    assert "died (killed by SIGKILL); starting it again in 0.2 s" in told[0]
+    child.retry_now()
+    child.tick(time.monotonic())
+    assert child.state is State.WAITING
+    child.start({}, time.monotonic())
