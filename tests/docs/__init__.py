@@ -1,0 +1,1 @@
+"""What a reader of the documents can see, a test has seen first."""

@@ -1,0 +1,32 @@
+"""The numbers of the Olist page, on the files themselves where they are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.docs.conftest import Shop
+from tests.docs.pages import ROOT, blocks
+
+PAGE = ROOT / "docs" / "olist.md"
+FOLDER = Path(
+    os.environ.get("THROUGHLINE_OLIST_DIR")  # noqa: TID251 (where a data set lies is no setting of the product)
+    or ROOT.parent / "shared" / "data" / "olist"
+)
+
+
+def statement(note: str) -> str:
+    (found,) = [block.text for block in blocks(PAGE) if block.note == note]
+    return found
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no Olist data at {FOLDER}: set THROUGHLINE_OLIST_DIR")
+def test_what_a_late_parcel_costs(shop: Shop) -> None:
+    imported = shop.throughline("import", "olist", str(FOLDER), "--wait")
+    assert imported.code == 0, imported.err
+    assert imported.out.strip() in PAGE.read_text(encoding="utf-8")
+    by_day = {row["delivery"]: row for row in shop.analyst.rows(statement("olist: by day"))}
+    assert (int(by_day["on time"]["reviews"]), by_day["on time"]["mean_stars"]) == (4893, 4.27)
+    assert (int(by_day["late"]["reviews"]), by_day["late"]["mean_stars"]) == (345, 2.18)
+    (late,) = shop.analyst.rows(statement("olist: by timestamp"))
+    assert int(late["late_deliveries"]) == 415
