@@ -83,7 +83,7 @@ def _translate(error: Exception) -> CommandError | None:
     if type(error).__name__ == "WarehouseUnavailable":
         return CommandError("the warehouse does not answer", remedy="`throughline status` shows whether it runs")
     if type(error).__name__ == "WarehouseRefused":
-        return CommandError(f"the warehouse refuses: {_first_line(error)}")
+        return CommandError(f"the warehouse refuses: {_first_line(error).rpartition('DB::Exception: ')[2]}")
     return None
 
 

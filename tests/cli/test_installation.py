@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from pipeline.cli.processes import is_same
 from pipeline.cli.runfile import Run, live_run, read_run
+from pipeline.config import child_environment
 from tests.cli.conftest import Installation, run_here
 
 NAMES = ["broker", "warehouse", "land-1", "stitch-1", "collector"]
@@ -149,6 +151,21 @@ def test_query_speaks_formats_and_explains_refusals(installation: Installation) 
         assert refused.code != 0
         assert "refuses" in refused.err
         assert "Traceback" not in refused.err
+
+
+def test_a_terminal_gets_a_table_with_colours_and_a_pipe_does_not(installation: Installation) -> None:
+    reader, writer = pty.openpty()
+    arguments = [sys.executable, "-m", "pipeline.cli", "query", "SELECT 41 + 1 AS answer"]
+    child_settings = child_environment({"TERM": "xterm", "THROUGHLINE_DATA": str(installation.folder)})
+    done = subprocess.run(arguments, stdout=writer, stderr=writer, env=child_settings, timeout=60, check=False)
+    os.close(writer)
+    shown = os.read(reader, 10_000).decode()
+    os.close(reader)
+    assert done.returncode == 0, shown
+    assert "\x1b[" in shown
+    assert "answer" in shown
+    assert "1 rows" in shown
+    assert "\x1b" not in installation("query", "SELECT 42 AS answer").out + installation("status").out
 
 
 def test_rejected_records_are_listed_by_reason_and_shown_with_their_bytes(installation: Installation) -> None:

@@ -1,0 +1,33 @@
+"""The demo, from an empty machine to an empty machine."""
+
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.conftest import run_here
+
+
+@pytest.mark.slow
+def test_the_demo_finds_what_was_planted_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcome = run_here("demo", "--customers", "200", "--seed", "3")
+    assert outcome.code == 0, outcome.err
+    for heading in (
+        "What happened",
+        "One customer's story",
+        "The busiest journeys",
+        "What hurts",
+        "Where to look next",
+    ):
+        assert heading in outcome.out
+    lines = outcome.out.splitlines()
+    late = next(line for line in lines if "parcels came late" in line)
+    assert late.startswith("  ▲ Swift Parcel")
+    told = [line for line in lines if line.startswith("    planted: ")]
+    assert len(told) == 4
+    assert "\x1b" not in outcome.out
+    assert not list(tmp_path.iterdir())
+    ours = [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
+    assert ours == []
