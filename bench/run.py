@@ -76,7 +76,8 @@ def run_stock_faust(events: list[Encoded]) -> Result:
         bench = _Bench(servers, events)
         arguments = ["-m", "bench.stock_faust", bench.bootstrap, bench.url, str(len(events))]
         process = servers.start("stock-faust", arguments, {})
-        seconds = float(json.loads(first_line(process.stdout, "stock-faust"))["seconds"])
+        line = first_line(process.stdout, "stock-faust", starts="{")
+        seconds = float(json.loads(line)["seconds"])
         return Result(len(events) / seconds)
 
 

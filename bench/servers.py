@@ -78,14 +78,14 @@ class Servers(ExitStack):
         return line
 
 
-def first_line(output: IO[str] | None, name: str) -> str:
+def first_line(output: IO[str] | None, name: str, starts: str = "") -> str:
     """
-    Return the first line a process prints.
+    Return the first line a process prints that starts so; Faust prints a banner before.
 
     Raises:
         RuntimeError: If it ended without one; its log says why.
     """
-    line = output.readline() if output is not None else ""
-    if not line:
-        raise RuntimeError(f"{name} ended before it was ready; see its log")
-    return line
+    for line in output or ():
+        if line.startswith(starts):
+            return line
+    raise RuntimeError(f"{name} ended before it was ready; see its log")
