@@ -1,15 +1,18 @@
 """The warehouse speaks ClickHouse's HTTP interface: requests, answers, faults, compression as ClickHouse has them."""
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Callable
 
 import lz4.frame  # type: ignore[import-untyped] # it has neither types nor stubs
+import pyarrow as pa
 import pytest
 import zstandard
 
 from pipeline.config import ClickHouseSettings
+from pipeline.embedded.warehouse.chunks import JOINERS
 from tests.embedded.http import ask, query
 from tests.embedded.servers import WarehouseServer
 
@@ -54,11 +57,60 @@ def test_headers_of_an_answer(url: str) -> None:
     assert "read_rows" in json.loads(reply.headers["X-ClickHouse-Summary"])
 
 
+def test_headers_cannot_be_forged(url: str) -> None:
+    assert query(url, "SELECT 1", query_id="a\r\nX-Evil: 1").code == 36
+    assert query(url, "SELECT 1", default_format="CSV\r\nX-Evil: 1").code == 36
+
+
 def test_format_by_parameter_and_by_clause(url: str) -> None:
     assert query(url, "SELECT 1 AS a", default_format="JSONEachRow").text == '{"a":1}\n'
     assert query(url, "SELECT 1 AS a FORMAT CSV", default_format="JSONEachRow").text == "1\n"
     document = json.loads(query(url, "SELECT number FROM numbers(200000) FORMAT JSON").body)
     assert (document["rows"], document["data"][-1]) == (200000, {"number": 199999})
+
+
+@pytest.mark.parametrize("form", sorted(JOINERS))
+def test_streamed_answer_is_the_whole_one(url: str, form: str) -> None:
+    statement = (
+        'SELECT number AS `a "b\nc"`, toString(number % 9) AS s FROM numbers({rows}) '
+        "SETTINGS max_block_size = 1000 FORMAT {form}"
+    )
+    for rows in (0, 3, 20_000):
+        streamed = query(url, statement.format(rows=rows, form=form))
+        whole = query(url, statement.format(rows=rows, form=form), wait_end_of_query="1")
+        assert streamed.status == whole.status == 200
+        if form in ("Native", "ArrowStream"):  # blocks may be cut elsewhere
+            assert _rows(form, streamed.body) == _rows(form, whole.body) == rows
+        else:
+            assert streamed.body == whole.body
+
+
+def _rows(form: str, body: bytes) -> int:
+    if form == "ArrowStream":
+        return int(pa.ipc.open_stream(body).read_all().num_rows)
+    found = 0
+    source = io.BytesIO(body)
+    while source.tell() < len(body):
+        columns, rows = _varint(source), _varint(source)
+        assert (columns, _text(source), _text(source)) == (2, 'a "b\nc"', "UInt64")
+        source.seek(8 * rows, io.SEEK_CUR)
+        assert (_text(source), _text(source)) == ("s", "String")
+        for _ in range(rows):
+            _text(source)
+        found += rows
+    return found
+
+
+def _varint(source: io.BytesIO) -> int:
+    value = shift = 0
+    while (byte := source.read(1)[0]) & 0x80:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+    return value | byte << shift
+
+
+def _text(source: io.BytesIO) -> str:
+    return source.read(_varint(source)).decode()
 
 
 def test_query_in_the_address_and_continued_in_the_body(url: str) -> None:
@@ -243,6 +295,15 @@ def test_late_fault_breaks_the_answer_off(url: str) -> None:
     assert b"late" in partial[-400:]
     assert query(url, statement, wait_end_of_query="1").code == 395
     assert query(url, "SELECT 1").text == "1\n"
+
+
+def test_failed_query_leaves_nothing_for_the_next(url: str) -> None:
+    """The engine keeps the rows that a failed query had made, and would answer the next one with them."""
+    for _ in range(5):
+        failing = "SELECT throwIf(number = 300000), 'private' FROM numbers(1000000) SETTINGS max_block_size = 1000"
+        for form in ("TSV", "JSON", "CSVWithNames"):
+            assert query(url, f"{failing} FORMAT {form}", wait_end_of_query="1").code == 395
+            assert query(url, "SELECT 1").text == "1\n"
 
 
 def test_null_format_and_empty_results(url: str, table: str) -> None:

@@ -35,6 +35,9 @@ def main(data: Path, port: int) -> None:
     except SettingsError as error:
         complain(f"warehouse: {error}")
         sys.exit(2)
+    if "?" in str(data.absolute()):
+        complain(f"warehouse: {data}: the engine takes what follows a `?` for its settings; choose another folder")
+        sys.exit(2)
     try:
         with FolderLock(data), listen(port) as listener:
             asyncio.run(_serve(data.absolute(), listener, settings))

@@ -80,7 +80,8 @@ ALLOWED_SETTINGS = frozenset(
         "output_format_parquet_row_group_size", "output_format_native_encode_types_in_binary_format",
         "output_format_native_write_json_as_string", "output_format_decimal_trailing_zeros",
         "low_cardinality_allow_in_native_format", "cast_keep_nullable", "count_distinct_implementation",
-        "allow_suspicious_low_cardinality_types", "query_plan_enable_optimizations", "log_comment",
+        "allow_suspicious_low_cardinality_types", "query_plan_enable_optimizations", "log_comment", "async_insert",
+        "wait_for_async_insert", "select_sequential_consistency",
         "cast_string_to_dynamic_use_inference",
     }
 )  # fmt: skip

@@ -7,7 +7,6 @@ broken off, so that no client takes half an answer for the whole.
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
@@ -30,8 +29,6 @@ _CONTENT_TYPES = {
 _BINARY = ("Native", "Arrow", "Parquet", "ORC", "RowBinary", "MsgPack", "Avro", "Npy", "RawBLOB", "BSON")
 # Shorter answers are sent as they are: a compressed one would be longer.
 _MIN_COMPRESSED_BYTES = 512
-# An answer that is there as a whole is handed to the socket in pieces of this size.
-_PIECE_BYTES = 1 << 20
 
 
 @dataclass
@@ -67,7 +64,7 @@ class Exchange:
 
     async def send(self, request: web.Request, lane: Lane, answer: Answer) -> web.StreamResponse:
         """Send an answer while the lane makes its parts."""
-        parts = _pieces(answer.parts)
+        parts = answer.parts
         first = await lane.run(next, parts, b"")
         response = web.StreamResponse(headers=self.headers(answer.format, answer.statistics))
         compressor = None
@@ -107,12 +104,6 @@ class Exchange:
         counted = {name: str(value) for name, value in asdict(statistics).items()}
         elapsed = time.monotonic() - self.started
         return json.dumps(counted | {"total_rows_to_read": "0", "elapsed_ns": str(int(elapsed * 1e9))})
-
-
-def _pieces(parts: Iterator[bytes]) -> Iterator[bytes]:
-    for part in parts:
-        for start in range(0, len(part), _PIECE_BYTES):
-            yield part[start : start + _PIECE_BYTES]
 
 
 def _content_type(answer_format: str) -> str:

@@ -101,6 +101,8 @@ async def read_asking(request: web.Request, user: str) -> Asking:
         values, files = await _read_form(request)
         fields.update(values)
         body = _nothing()
+    if not all(value.isprintable() for name, value in fields.items() if name in ("query_id", "default_format")):
+        raise Fault(BAD_ARGUMENTS, "query_id and default_format must be plain text")
     asking = Asking(user, query_id=fields.get("query_id") or str(uuid.uuid4()))
     path = request.match_info.get("database", "")
     asking.database = fields.get("database") or request.headers.get("X-ClickHouse-Database") or path
@@ -160,7 +162,7 @@ async def _read_form(request: web.Request) -> tuple[dict[str, str], dict[str, by
         if total > MAX_EXTERNAL_BYTES:
             raise Fault(QUERY_IS_TOO_LARGE, f"The external tables are larger than {MAX_EXTERNAL_BYTES} bytes")
         if part.filename is None:
-            values[part.name] = data.decode()
+            values[part.name] = data.decode("utf-8", "replace")
         else:
             files[part.name] = data
     return values, files

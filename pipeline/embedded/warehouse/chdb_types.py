@@ -15,11 +15,21 @@ class QueryClass(Protocol):
         """Its name."""
 
 
+class View(Protocol):
+    """A result's bytes where they are."""
+
+    def view(self) -> memoryview:
+        """Return them; they live as long as the view."""
+
+
 class Result(Protocol):
     """A result, or one part of a streamed one."""
 
     def bytes(self) -> bytes:
         """Return it in the output format."""
+
+    def get_memview(self) -> View:
+        """Return the same without a copy."""
 
     def size(self) -> int:
         """Return its length in that format."""

@@ -2,8 +2,9 @@
 A lane: one chDB connection with a thread of its own; statements in a lane come one after the other.
 
 Two rules. A connection is used by its thread only (shared ones make readers wait for writers). And a statement
-leaves nothing behind: settings are put back, external tables dropped, and after a statement that may change the
-session (`SET`, `USE`, `CREATE TEMPORARY TABLE`…) the connection is opened anew.
+leaves nothing behind: settings are put back, external tables dropped, and after a statement that failed or may have
+changed the session (`SET`, `USE`, `CREATE TEMPORARY TABLE`…) the connection is opened anew. chdb 4.4.0 answers the
+statement after a failed one with the failed one's first rows.
 """
 
 import asyncio
@@ -15,12 +16,10 @@ from typing import ParamSpec, TypeVar, cast
 
 from pipeline.embedded.warehouse.call import Call, External, Statistics
 from pipeline.embedded.warehouse.chdb_types import Connection, QueryClass, Result
-from pipeline.embedded.warehouse.chunks import joined_arrow
+from pipeline.embedded.warehouse.chunks import JOINERS, pieces
 from pipeline.embedded.warehouse.engine import Engine
 from pipeline.embedded.warehouse.faults import READONLY, SYNTAX_ERROR, UNKNOWN_DATABASE, Fault
 from pipeline.embedded.warehouse.statement import (
-    APPENDABLE_FORMATS,
-    ARROW_STREAM,
     Insert,
     escaped_parameter,
     output_format,
@@ -68,6 +67,7 @@ class Lane:
         self._changed: set[str] = set()
         self._temporary: list[str] = []
         self._streaming: object | None = None
+        self._database = ""
         self._is_stained = False
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -84,7 +84,7 @@ class Lane:
         try:
             return self._connected().query(statement, output, params=dict(parameters or {}))
         except RuntimeError as error:
-            raise Fault.of_engine(error) from error
+            raise self._failed(error) from error
 
     def answer(self, call: Call, *, at_once: bool = False) -> Answer:
         """
@@ -99,12 +99,12 @@ class Lane:
         """
         kind = self._prepare(call)
         form = output_format(call.text) or call.default_format
-        if kind == _READ_ONLY and not at_once and (form in APPENDABLE_FORMATS or form == ARROW_STREAM):
+        if kind == _READ_ONLY and not at_once and form in JOINERS:
             parts = self._stream(call)
             if parts is not None:
-                return Answer(form, joined_arrow(parts) if form == ARROW_STREAM else parts)
+                return Answer(form, JOINERS[form](parts))
         result = self.query(call.text, call.default_format, call.parameters)
-        return Answer(form, iter((result.bytes(),)), Statistics.of_result(result))
+        return Answer(form, pieces(result), Statistics.of_result(result))
 
     def begin_insert(self, call: Call, insert: Insert) -> object:
         """Begin an INSERT; append its data with `append`, end it with `finish` or `cancel`."""
@@ -114,21 +114,21 @@ class Lane:
         try:
             return self._connected().send_insert(head, insert.format)
         except RuntimeError as error:
-            raise Fault.of_engine(error) from error
+            raise self._failed(error) from error
 
     def append(self, insertion: object, data: bytes) -> None:
         """Give an INSERT more of its data."""
         try:
             self._connected().insert_append(insertion, data)
         except RuntimeError as error:
-            raise Fault.of_engine(error) from error
+            raise self._failed(error) from error
 
     def finish(self, insertion: object) -> Statistics:
         """End an INSERT: when this returns, its rows are in."""
         try:
             return Statistics.of_result(self._connected().insert_done(insertion))
         except RuntimeError as error:
-            raise Fault.of_engine(error) from error
+            raise self._failed(error) from error
 
     def abandon(self, insertion: object) -> None:
         """Give up an INSERT; its connection is opened anew for the next statement."""
@@ -141,7 +141,7 @@ class Lane:
         if self._streaming is not None:
             with suppress(RuntimeError):
                 self._connected().streaming_cancel_query(self._streaming)
-            self._streaming = None
+            self._is_stained = True
         if self._is_stained or self._connection is None:
             self._disconnect()
             return
@@ -162,12 +162,14 @@ class Lane:
         except Fault:
             self._disconnect()
 
+    def _failed(self, error: RuntimeError) -> Fault:
+        """Translate an error, and never use the connection again: it keeps rows of the failed query for the next."""
+        self._is_stained = True
+        return Fault.of_engine(error)
+
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = self._engine.connect()
-            self._changed.clear()
-            self._temporary.clear()
-            self._is_stained = False
             # `readonly` comes last: nothing can be set after it.
             ordered = sorted(self._baseline.items(), key=lambda item: item[0] == "readonly")
             for name, value in ordered:
@@ -177,7 +179,9 @@ class Lane:
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+        self._connection, self._streaming, self._database, self._is_stained = None, None, "", False
+        self._changed.clear()
+        self._temporary.clear()
 
     def _prepare(self, call: Call) -> str:
         """Set everything up for a statement; return its class."""
@@ -208,15 +212,17 @@ class Lane:
         return cast(QueryClass, found["query_class"]).name
 
     def _use(self, database: str) -> None:
-        if database:
-            self.query(f"USE {quoted_name(database)}")
+        wanted = database or self._home
+        if wanted == self._database:
             return
         try:
-            self.query(f"USE {quoted_name(self._home)}")
+            self.query(f"USE {quoted_name(wanted)}")
+            self._database = wanted
         except Fault as fault:
-            if fault.code != UNKNOWN_DATABASE:
+            if database or fault.code != UNKNOWN_DATABASE:
                 raise
             self.query(f"USE {DEFAULT_DATABASE}")
+            self._database = DEFAULT_DATABASE
 
     def _upload(self, external: External) -> None:
         create = f"CREATE TEMPORARY TABLE {quoted_name(external.name)} ({external.structure}) ENGINE = Memory"
@@ -236,7 +242,7 @@ class Lane:
         except RuntimeError as error:
             if "Streaming query is not supported" in str(error):
                 return None
-            raise Fault.of_engine(error) from error
+            raise self._failed(error) from error
         return self._fetch()
 
     def _fetch(self) -> Iterator[bytes]:
@@ -246,7 +252,7 @@ class Lane:
                 part = self._connected().streaming_fetch_result(self._streaming)
             except RuntimeError as error:
                 self._streaming = None
-                raise Fault.of_engine(error) from error
+                raise self._failed(error) from error
             if part is None or part.rows_read() == 0:
                 self._streaming = None
             if part is not None and part.size():

@@ -113,9 +113,8 @@ class Warehouse:
             return exchange.fault(fault)
 
     async def _query(self, request: web.Request, lane: Lane, asking: Asking, exchange: Exchange) -> web.StreamResponse:
-        call = await lane.run(self._call, request, lane, asking)
         at_once = asking.settings.get("wait_end_of_query", "0") == "1"
-        answer = await lane.run(lane.answer, call, at_once=at_once)
+        answer = await lane.run(lambda: lane.answer(self._call(request, lane, asking), at_once=at_once))
         return await exchange.send(request, lane, answer)
 
     async def _insert(self, request: web.Request, lane: Lane, asking: Asking) -> Statistics:

@@ -9,16 +9,6 @@ from dataclasses import dataclass
 
 from pipeline.embedded.warehouse.lexer import QUOTED, WORD, Token, tokens
 
-# Formats whose parts, written one after the other, are the whole: head and foot are empty. Others are built at once.
-APPENDABLE_FORMATS = frozenset(
-    {
-        "Native", "RowBinary", "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "LineAsString", "RawBLOB", "CSV",
-        "JSONEachRow", "JSONLines", "NDJSON", "JSONStringsEachRow", "JSONCompactEachRow", "JSONCompactStringsEachRow",
-        "TSKV", "Vertical", "MsgPack", "Null",
-    }
-)  # fmt: skip
-ARROW_STREAM = "ArrowStream"
-
 
 @dataclass(frozen=True)
 class Insert:
