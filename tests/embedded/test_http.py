@@ -237,6 +237,27 @@ def test_insert_of_bad_data_says_so_and_stores_nothing(url: str, table: str) -> 
     assert query(url, "SELECT count() FROM t").text == "0\n"
 
 
+def test_insert_with_settings(url: str, table: str) -> None:
+    assert ask(url, "INSERT INTO t (a) SETTINGS max_threads = 1, async_insert = 0 FORMAT CSV\n1\n").status == 200
+    assert ask(url, "INSERT INTO t (a) SETTINGS no_such_setting = 1 VALUES (1)").code == 115
+    assert query(url, "SELECT count() FROM t").text == "1\n"
+
+
+def test_what_is_acknowledged_is_stored_when_memory_ends_anywhere(url: str) -> None:
+    """The engine's streamed insert acknowledges and loses rows when the memory ends in the last step of writing."""
+    columns = ", ".join(f"c{n} String" for n in range(40))
+    assert query(url, f"CREATE TABLE wide (a UInt64, {columns}) ENGINE = MergeTree ORDER BY a").status == 200
+    row = "," + ",".join("0123456789" for _ in range(40))
+    body = ("INSERT INTO wide FORMAT CSV\n" + "".join(f"{n}{row}\n" for n in range(30_000))).encode()
+    outcomes = set()
+    for limit in range(10_000_000, 350_000_000, 40_000_000):
+        status = ask(url, body, {"max_memory_usage": str(limit)}).status
+        outcomes.add(status)
+        assert query(url, "SELECT count() FROM wide").text == ("30000\n" if status == 200 else "0\n")
+        assert query(url, "TRUNCATE TABLE wide").status == 200
+    assert outcomes == {200, 500}
+
+
 def test_insert_whose_sender_goes_away_stores_nothing(url: str, table: str) -> None:
     import http.client
     from urllib.parse import urlsplit

@@ -51,7 +51,7 @@ class Result(Protocol):
 
 
 class Connection(Protocol):
-    """A connection; for one thread, with one streamed query or INSERT at a time. Everything raises RuntimeError."""
+    """A connection; for one thread, with one streamed query at a time. Everything raises RuntimeError."""
 
     def query(self, statement: str, output: str, *, params: dict[str, str]) -> Result:
         """Run statements (several, if there are) and return the result of the last."""
@@ -64,18 +64,6 @@ class Connection(Protocol):
 
     def streaming_cancel_query(self, handle: object) -> None:
         """End a streamed query before its end."""
-
-    def send_insert(self, statement: str, form: str) -> object:
-        """Begin a streamed INSERT (the statement has no FORMAT) and return its handle."""
-
-    def insert_append(self, handle: object, data: bytes) -> None:
-        """Give it more data."""
-
-    def insert_done(self, handle: object) -> Result:
-        """End it; its rows are in."""
-
-    def insert_cancel(self, handle: object) -> None:
-        """End it without what was not written yet."""
 
     def classify_query(self, statement: str) -> dict[str, object]:
         """Say what a text would do: `query_class`, `statement_count` (0: it does not parse) and more."""

@@ -9,8 +9,9 @@ import importlib
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from pipeline.config import EmbeddedSettings
 from pipeline.embedded.warehouse.chdb_types import Connection
@@ -45,7 +46,8 @@ class Engine:
             "primary_index_cache_size": _INDEX_CACHE_BYTES,
         }
         self._address += "?" + "&".join(f"{name}={value}" for name, value in bounds.items())
-        _prepare_temporary(folder / _TEMPORARY)
+        self._temporary = folder / _TEMPORARY
+        _prepare_temporary(self._temporary)
         _link_empty_default(folder / _DATABASES)
         # Held until `close`: the engine lives as long as one connection to it.
         self._anchor = self.connect()
@@ -58,6 +60,10 @@ class Engine:
         """Return a new chDB connection; it is for one thread at a time."""
         # The engine takes 200 MB and its TMPDIR as soon as it is imported, so not before it is wanted.
         return cast(Connection, importlib.import_module("chdb._chdb").connect(self._address))
+
+    def payload(self) -> BinaryIO:
+        """Return a new file for the data of one INSERT; it has no name and goes when it is closed."""
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._temporary))
 
     def kill_queries(self) -> None:
         """End whatever runs, so that the lanes it runs in can be closed."""

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import ParamSpec, TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import BinaryIO, ParamSpec, TypeVar, cast
 
 from pipeline.embedded.warehouse.call import Call, External, Statistics
 from pipeline.embedded.warehouse.chdb_types import Connection, QueryClass, Result
@@ -106,35 +106,18 @@ class Lane:
         result = self.query(call.text, call.default_format, call.parameters)
         return Answer(form, pieces(result), Statistics.of_result(result))
 
-    def begin_insert(self, call: Call, insert: Insert) -> object:
-        """Begin an INSERT; append its data with `append`, end it with `finish` or `cancel`."""
+    def insert(self, call: Call, insert: Insert, data: BinaryIO) -> Statistics:
+        """
+        Run an INSERT; when this returns, its rows are in.
+
+        Args:
+            call: Settings and parameters; its text is not used.
+            insert: The statement.
+            data: An open file with all of the data.
+        """
         self._prepare(call)
         head = with_identifiers(insert.head, dict(call.parameters))
-        self._class_of_one(f"{head} FORMAT {insert.format}")
-        try:
-            return self._connected().send_insert(head, insert.format)
-        except RuntimeError as error:
-            raise self._failed(error) from error
-
-    def append(self, insertion: object, data: bytes) -> None:
-        """Give an INSERT more of its data."""
-        try:
-            self._connected().insert_append(insertion, data)
-        except RuntimeError as error:
-            raise self._failed(error) from error
-
-    def finish(self, insertion: object) -> Statistics:
-        """End an INSERT: when this returns, its rows are in."""
-        try:
-            return Statistics.of_result(self._connected().insert_done(insertion))
-        except RuntimeError as error:
-            raise self._failed(error) from error
-
-    def abandon(self, insertion: object) -> None:
-        """Give up an INSERT; its connection is opened anew for the next statement."""
-        with suppress(RuntimeError):
-            self._connected().insert_cancel(insertion)
-        self._disconnect()
+        return self._load(replace(insert, head=head), data)
 
     def restore(self) -> None:
         """Leave nothing of the last statement behind, nor let it go on."""
@@ -230,9 +213,21 @@ class Lane:
         self.query(create)
         self._temporary.append(external.name)
         if external.data:
-            insertion = self._connected().send_insert(f"INSERT INTO {quoted_name(external.name)}", external.format)
-            self.append(insertion, external.data)
-            self.finish(insertion)
+            with self._engine.payload() as data:
+                data.write(external.data)
+                self._load(Insert(f"INSERT INTO {quoted_name(external.name)} ", "", external.format, b""), data)
+
+    def _load(self, insert: Insert, data: BinaryIO) -> Statistics:
+        """
+        Insert from a file: not chDB's `send_insert`.
+
+        That one acknowledges an INSERT whose last block could not be written, as when the memory ends (chdb 4.4.0).
+        """
+        data.flush()
+        # The file has no name in any folder: nobody else finds it, and a crash leaves nothing behind.
+        statement = insert.from_file(f"/proc/self/fd/{data.fileno()}")
+        self._class_of_one(statement)
+        return Statistics.of_result(self.query(statement))
 
     def _stream(self, call: Call) -> Iterator[bytes] | None:
         """Run a query part by part; None where the engine has no parts for this kind of query (as SHOW)."""

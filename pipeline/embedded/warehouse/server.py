@@ -28,7 +28,6 @@ HOME = "throughline"
 
 # Statements at once: the pipeline's workers, migrations and commands; and people with their dashboards.
 _INSIDE_LANES, _OUTSIDE_LANES = 10, 6
-_APPEND_BYTES = 1 << 20
 _MAX_ADDRESS_BYTES = 1 << 20
 # What is under way gets this long to end by itself, then it is killed.
 _SHUTDOWN_S = 3.0
@@ -53,9 +52,12 @@ class Warehouse:
             "async_insert": "0",
             "implicit_select": "0",
             "allow_introspection_functions": "0",
-            "max_memory_usage": str(settings.query_memory_bytes),
         }
-        outside = inside | {"max_execution_time": f"{timeout_s:g}", "readonly": "2"}
+        outside = inside | {
+            "max_execution_time": f"{timeout_s:g}",
+            "max_memory_usage": str(settings.query_memory_bytes),
+            "readonly": "2",
+        }
         self._lanes = {
             INSIDE: Lanes([Lane(engine, inside, HOME) for _ in range(_INSIDE_LANES)]),
             OUTSIDE: Lanes([Lane(engine, outside, HOME) for _ in range(_OUTSIDE_LANES)]),
@@ -124,24 +126,10 @@ class Warehouse:
             raise Fault(READONLY, "Cannot execute query in readonly mode. Use POST for INSERT")
         assert asking.insert is not None
         assert asking.body is not None
-        call = self._call(request, lane, asking)
-        insertion = await lane.run(lane.begin_insert, call, asking.insert)
-        is_done = False
-        try:
-            pending = bytearray()
+        with self._engine.payload() as data:
             async for part in asking.body:
-                pending += part
-                if len(pending) >= _APPEND_BYTES:
-                    await lane.run(lane.append, insertion, bytes(pending))
-                    pending.clear()
-            if pending:
-                await lane.run(lane.append, insertion, bytes(pending))
-            statistics = await lane.run(lane.finish, insertion)
-            is_done = True
-        finally:
-            if not is_done:
-                await asyncio.shield(lane.run(lane.abandon, insertion))
-        return statistics
+                data.write(part)
+            return await lane.run(lane.insert, self._call(request, lane, asking), asking.insert, data)
 
     def _call(self, request: web.Request, lane: Lane, asking: Asking) -> Call:
         """Make the statement that runs out of what was asked; from outside, only what the gate lets through."""

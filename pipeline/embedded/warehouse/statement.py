@@ -12,26 +12,33 @@ from pipeline.embedded.warehouse.lexer import QUOTED, WORD, Token, tokens
 
 @dataclass(frozen=True)
 class Insert:
-    """An INSERT with data: its statement without format, the format, and the data that came with the text."""
+    """An INSERT with data: its statement up to the settings, those, the format, the data that came with the text."""
 
     head: str
+    settings: str
     format: str
     data: bytes
+
+    def from_file(self, path: str) -> str:
+        """Return the statement that takes the data from a file as it is."""
+        return f"{self.head}FROM INFILE {quoted_string(path)} COMPRESSION 'none' {self.settings}FORMAT {self.format}"
 
 
 def split_insert(text: bytes) -> Insert | None:
     """Cut an INSERT into head, format and data; None where the text is no INSERT with data (as INSERT … SELECT)."""
     previous: Token | None = None
-    before_format = 0
+    before_settings = before_format = 0
     for index, token in enumerate(tokens(text)):
         if index == 0 and not token.is_word("INSERT"):
             return None
         if token.depth == 0 and token.is_word("SELECT", "WITH", "INFILE"):
             return None
         if token.depth == 0 and token.is_word("VALUES") and index > 2:
-            return Insert(_decoded(text[: token.end - len("VALUES")]), "Values", text[token.end :])
+            return _cut(text, before_settings, token.end - len("VALUES"), "Values", text[token.end :])
         if previous is not None and previous.is_word("FORMAT") and previous.depth == 0 and token.kind == WORD:
-            return Insert(_decoded(text[:before_format]), token.text, _after_format(text[token.end :]))
+            return _cut(text, before_settings, before_format, token.text, _after_format(text[token.end :]))
+        if token.depth == 0 and token.is_word("SETTINGS"):
+            before_settings = token.end - len("SETTINGS")
         if token.is_word("FORMAT"):
             before_format = token.end - len("FORMAT")
         previous = token
@@ -75,6 +82,11 @@ def quoted_string(value: str) -> str:
 def escaped_parameter(value: str) -> str:
     """Return a text as the value of a query parameter, in which the engine expects tab-separated escapes."""
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _cut(text: bytes, before_settings: int, before_format: int, form: str, data: bytes) -> Insert:
+    head_end = before_settings or before_format
+    return Insert(_decoded(text[:head_end]), _decoded(text[head_end:before_format]), form, data)
 
 
 def _decoded(text: bytes) -> str:
