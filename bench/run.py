@@ -26,7 +26,7 @@ from pipeline.contracts.topics import STITCH_DIRTY
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.migrate import migrate
 
-PARTITIONS = 32
+PARTITIONS = 16
 DATABASE = "bench"
 LIMIT_SECONDS = 600.0
 POLL_SECONDS = 0.1
@@ -129,7 +129,14 @@ class _Bench:
 
 
 def _fill(bootstrap: str, events: Iterable[Encoded]) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "queue.buffering.max.messages": 1_000_000})
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "linger.ms": 500,  # full batches, as a busy producer sends them; the mock broker hands them out one a fetch
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
     for event in events:
         producer.produce(event.topic, event.value, event.key)
         producer.poll(0)
