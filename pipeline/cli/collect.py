@@ -13,7 +13,7 @@ def collect(invocation: Invocation) -> None:
     """
     Run the HTTP collector in the foreground.
 
-    Takes touchpoints, Segment's wire format and CloudEvents, and answers when Kafka has confirmed them. SIGTERM ends
-    it after every request that came in is answered.
+    Takes touchpoints as JSON and answers when Kafka has confirmed them. SIGTERM ends it after every request that came
+    in is answered.
     """
     click.get_current_context().exit(run_collector(part_settings(invocation)))

@@ -43,6 +43,13 @@ class ChunkSchema(Schema):  # type: ignore[misc]  # Faust ships no types
         return decode
 
 
+class DisklessApp(faust.App):  # type: ignore[misc]  # Faust ships no types
+    """A Faust app that leaves nothing on disk: there are no tables, and a container's root may be read-only."""
+
+    def _create_directories(self) -> None:
+        """Make no folders; called by Faust at the first start."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerApp:
     """A Faust app, not started, and what runs beside it."""
@@ -91,7 +98,7 @@ def create_app(settings: Settings, role: Role, work: BatchWork, persistence: Per
 def build_faust(kafka: KafkaSettings, group: str) -> Foreign:
     """Return a Faust app that reads chunks as member of a consumer group; it has no agent yet."""
     session_s = kafka.session_timeout.total_seconds()
-    app = faust.App(
+    app = DisklessApp(
         group,
         broker=";".join(f"throughline://{address.strip()}" for address in kafka.bootstrap.split(",")),
         broker_session_timeout=session_s,

@@ -85,8 +85,8 @@ def _refuse_what_needs_a_person(catalogue: Catalogue) -> None:
                 faults.append(f"{table.name}.{column.name}: type is {there.type}, declared {column.type}")
     if faults:
         raise WarehouseRefused(
-            "tables that cannot be changed in place; make a database of another name and restitch into it, "
-            "or change them by hand:\n" + "\n".join(faults)
+            "tables that cannot be changed in place: " + "; ".join(faults) + "; use a database of another name "
+            "(another data folder on one machine) and send the touchpoints again"
         )
 
 
