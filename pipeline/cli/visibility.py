@@ -119,7 +119,7 @@ class Visibility:
     def _announce(self, stale: pl.Series) -> None:
         writer = KafkaWriter(self._settings.kafka)
         try:
-            DirtyAnnouncer(writer).announce(pl.DataFrame({"subject": stale, "ident_key": stale}))
+            DirtyAnnouncer(writer).announce(pl.DataFrame({"subject": stale, "ident_key": stale}), None)
         finally:
             writer.close()
 

@@ -8,7 +8,7 @@ writes these topics, so a bad one is a fault of the pipeline, not of the data.
 import io
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
 
@@ -20,19 +20,27 @@ KEY_BYTES = 16
 """Length of one ident_key."""
 
 
-def encode_dirty(keys: bytes) -> bytes:
+class Dirty(NamedTuple):
+    """Identifiers to compute anew (16 bytes each, concatenated), and the earliest receipt of what named them."""
+
+    keys: bytes
+    received_at_ms: int | None = None
+
+
+def encode_dirty(keys: bytes, received_at_ms: int | None = None) -> bytes:
     """Return a record of `stitch.dirty` that announces these identifiers (16 bytes each, concatenated)."""
     if len(keys) % KEY_BYTES:
         raise ValueError(f"{len(keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
-    return _encode("stitch_dirty", {"keys": keys})
+    return _encode("stitch_dirty", {"keys": keys, "received_at": received_at_ms})
 
 
-def decode_dirty(value: bytes) -> bytes:
-    """Return the keys that a record of `stitch.dirty` announces."""
-    keys: bytes = _decode(internal_schema("stitch_dirty"), value)["keys"]
-    if len(keys) % KEY_BYTES:
-        raise ValueError(f"{len(keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
-    return keys
+def decode_dirty(value: bytes) -> Dirty:
+    """Return what a record of `stitch.dirty` announces."""
+    record = _decode(internal_schema("stitch_dirty"), value)
+    dirty = Dirty(record["keys"], record["received_at"])
+    if len(dirty.keys) % KEY_BYTES:
+        raise ValueError(f"{len(dirty.keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
+    return dirty
 
 
 def encode_journey_update(update: Mapping[str, Any]) -> bytes:

@@ -95,12 +95,13 @@ class DirtyAnnouncer:
         self._looked_at = 0.0
         self._record_bytes = float(KEYS_PER_RECORD * KEY_BYTES)
 
-    def announce(self, keys: pl.DataFrame) -> None:
+    def announce(self, keys: pl.DataFrame, received_at_ms: int | None) -> None:
         """
         Announce identifiers of events, at most `KEYS_PER_RECORD` in a record.
 
         Args:
             keys: subject, ident_key: 16 bytes each.
+            received_at_ms: Earliest receipt of the events.
 
         Raises:
             BrokerUnavailable: If not all of them were delivered.
@@ -109,7 +110,7 @@ class DirtyAnnouncer:
             return
         partitions = self._writer.partitions(STITCH_DIRTY)
         self._wait_for_readers(partitions)
-        records = list(dirty_records(keys, partitions))
+        records = list(dirty_records(keys, partitions, received_at_ms))
         self._writer.write(records)
         written_bytes = sum(len(record.value or b"") for record in records)
         self._record_bytes += (written_bytes / len(records) - self._record_bytes) * 0.2
@@ -134,7 +135,7 @@ class DirtyAnnouncer:
             self._stopping.wait(_LOOK_EVERY_S)
 
 
-def dirty_records(keys: pl.DataFrame, partitions: int) -> Iterator[Outgoing]:
+def dirty_records(keys: pl.DataFrame, partitions: int, received_at_ms: int | None = None) -> Iterator[Outgoing]:
     """Pack identifiers into records of `stitch.dirty`, each to the partition of its event's subject."""
     placed = keys.select(
         partition=pl.col("subject").bin.slice(0, 4).bin.reinterpret(dtype=pl.UInt32, endianness="big") % partitions,
@@ -144,7 +145,7 @@ def dirty_records(keys: pl.DataFrame, partitions: int) -> Iterator[Outgoing]:
         packed = b"".join(group["ident_key"].to_list())
         step = KEYS_PER_RECORD * KEY_BYTES
         for start in range(0, len(packed), step):
-            value = encode_dirty(packed[start : start + step])
+            value = encode_dirty(packed[start : start + step], received_at_ms)
             yield Outgoing(STITCH_DIRTY, None, value, int(str(partition)))
 
 

@@ -54,7 +54,7 @@ class Announcer(Protocol):
     Called by one landing worker, once a batch, after its facts and ranges are in and before its offsets are committed.
     """
 
-    def announce(self, keys: pl.DataFrame) -> None:
+    def announce(self, keys: pl.DataFrame, received_at_ms: int | None) -> None:
         """
         Announce identifiers.
 
@@ -65,6 +65,8 @@ class Announcer(Protocol):
         Args:
             keys: subject, ident_key (Binary, 16 bytes): identifiers of events under their event's subject, distinct.
                 Those of one subject must go to one partition, or two workers would compute the same customer.
+            received_at_ms: Earliest receipt of these events: how fresh the journeys are is measured from it.
+                None where nobody knows (the sweep).
         """
 
 

@@ -31,7 +31,11 @@ def landing_work(settings: Settings, announcer: Announcer, log_id: Callable[[], 
 
     def open_landing() -> Land:
         origin = Origin(log_id(), settings.kafka.max_record_bytes)
-        return Landing(FactStore(connect(settings.clickhouse)), announcer, settings.identity, origin).land
+        store = FactStore(connect(settings.clickhouse), observe_insert)
+        return Landing(store, announcer, settings.identity, origin).land
+
+    def observe_insert(table: str, seconds: float) -> None:
+        metrics.observe("throughline_warehouse_insert_seconds", seconds, table=table)
 
     return LandWork(open_landing, metrics)
 

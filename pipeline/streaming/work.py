@@ -7,13 +7,14 @@ batch, in the work thread, so that a warehouse that is away at the start is wait
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
-from pipeline.contracts.updates import KEY_BYTES, decode_dirty
+from pipeline.contracts.updates import KEY_BYTES, Dirty, decode_dirty
 from pipeline.observability.metrics import Metrics
 from pipeline.streaming.ports import Publisher
 from pipeline.streaming.records import Chunk
@@ -46,6 +47,10 @@ class LandReport(Protocol):
     @property
     def seconds(self) -> Mapping[str, float]:
         """Time by part."""
+
+    @property
+    def announced(self) -> int:
+        """Identifiers announced to the stitching workers."""
 
 
 Land = Callable[[Sequence[Chunk]], LandReport]
@@ -91,6 +96,7 @@ class LandWork:
             if chunk.lost:
                 metrics.count("throughline_lost_records_total", chunk.lost, topic=chunk.topic)
         metrics.observe_all("throughline_freshness_seconds", ages_s, stage="land")
+        metrics.count("throughline_announced_keys_total", report.announced)
         metrics.observe("throughline_batch_size", records, stage="land")
         metrics.observe("throughline_stage_seconds", seconds, stage="land", part="batch")
         for part, taken in report.seconds.items():
@@ -125,15 +131,16 @@ class StitchWork:
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Stitch everybody whom the batch names; their rows are then in the warehouse and published."""
-        keys = dirty_keys(chunks)
+        announced = announcements(chunks)
+        keys = dirty_keys(announced)
         for chunk in chunks:
             if chunk.lost:
                 self._metrics.count("throughline_lost_records_total", chunk.lost, topic=chunk.topic)
         if len(keys):
             self._stitch(keys)
-        oldest_ms = min((record.timestamp for chunk in chunks for record in chunk.records), default=0)
-        if oldest_ms > 0:
-            self._metrics.observe("throughline_freshness_seconds", time.time() - oldest_ms / 1000, stage="stitch")
+        received_ms = [dirty.received_at_ms for dirty in announced if dirty.received_at_ms is not None]
+        ages_s = time.time() - np.array(received_ms, dtype=np.float64) / 1000
+        self._metrics.observe_all("throughline_freshness_seconds", ages_s, stage="stitch")
 
     def sweep(self) -> bool:
         """Find identifiers whose announcement was lost and stitch them; True if there may be more."""
@@ -174,18 +181,24 @@ class StitchWork:
             metrics.observe("throughline_warehouse_insert_seconds", outcome.seconds["write"], table="stitched")
 
 
-def dirty_keys(chunks: Sequence[Chunk]) -> pl.Series:
+def announcements(chunks: Sequence[Chunk]) -> list[Dirty]:
     """
-    Return the distinct identifiers that chunks of `stitch.dirty` name.
+    Read what chunks of `stitch.dirty` announce.
 
     A record that is not ours is left out and logged: only workers write that topic, and the sweep finds what it named.
     """
-    packed = bytearray()
+    found = []
     for chunk in chunks:
         for record in chunk.records:
             try:
-                packed += decode_dirty(record.value or b"")
+                found.append(decode_dirty(record.value or b""))
             except ValueError as error:
                 logger.warning("%s/%s offset %s: left out, %s", chunk.topic, chunk.partition, record.offset, error)
-    keys = [bytes(packed[start : start + KEY_BYTES]) for start in range(0, len(packed), KEY_BYTES)]
+    return found
+
+
+def dirty_keys(announced: Iterable[Dirty]) -> pl.Series:
+    """Return the distinct identifiers that announcements name."""
+    packed = b"".join(dirty.keys for dirty in announced)
+    keys = [packed[start : start + KEY_BYTES] for start in range(0, len(packed), KEY_BYTES)]
     return pl.Series("ident_key", keys, dtype=pl.Binary).unique(maintain_order=True)

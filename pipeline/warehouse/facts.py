@@ -5,7 +5,9 @@ One rule: every row is keyed by its content, so each call may be repeated until 
 one block of one table without partitions, so it is in whole or not at all.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 
 import polars as pl
 from clickhouse_connect.driver.client import Client
@@ -26,11 +28,16 @@ _STAMP = """
 """
 
 
-class FactStore:
-    """Inserts facts through one client; use one store per thread."""
+Observe = Callable[[str, float], None]
+"""Takes the name of a table and the seconds of an INSERT into it."""
 
-    def __init__(self, client: Client) -> None:
+
+class FactStore:
+    """Inserts facts through one client; use one store per thread. `observe` hears of every INSERT that was done."""
+
+    def __init__(self, client: Client, observe: Observe | None = None) -> None:
         self._client = client
+        self._observe = observe
 
     def landing_stamp(self) -> datetime:
         """
@@ -73,7 +80,12 @@ class FactStore:
             WarehouseUnavailable: If the outcome is unknown or the warehouse is not well; insert the same again.
             WarehouseRefused: If a row cannot be stored; nothing of the frame was.
         """
+        if frame.is_empty():
+            return
+        began = perf_counter()
         insert_frame(self._client, table, frame)
+        if self._observe is not None:
+            self._observe(table.name, perf_counter() - began)
 
 
 def from_micros(micros: int) -> datetime:

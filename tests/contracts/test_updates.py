@@ -27,8 +27,8 @@ UPDATE: dict[str, Any] = {
 
 def test_dirty_keys_survive() -> None:
     keys = bytes(range(48))
-    assert decode_dirty(encode_dirty(keys)) == keys
-    assert decode_dirty(encode_dirty(b"")) == b""
+    assert decode_dirty(encode_dirty(keys, 1_772_359_440_000)) == (keys, 1_772_359_440_000)
+    assert decode_dirty(encode_dirty(b"")) == (b"", None)
 
 
 def test_half_a_key_is_refused() -> None:

@@ -30,7 +30,7 @@ def keys_of(records: Iterable[Outgoing]) -> list[tuple[int | None, bytes]]:
     return [
         (record.partition, keys[start : start + 16])
         for record in records
-        for keys in [decode_dirty(record.value or b"")]
+        for keys in [decode_dirty(record.value or b"").keys]
         for start in range(0, len(keys), 16)
     ]
 
@@ -49,7 +49,7 @@ def test_records_hold_no_more_keys_than_the_limit_and_none_twice() -> None:
     subject = bytes(16)
     keys = [number.to_bytes(16) for number in range(10_000)] * 2
     records = list(dirty_records(pl.DataFrame({"subject": [subject] * 20_000, "ident_key": keys}, KEYS), 4))
-    assert [len(decode_dirty(record.value or b"")) // 16 for record in records] == [KEYS_PER_RECORD] * 2 + [2000]
+    assert [len(decode_dirty(record.value or b"").keys) // 16 for record in records] == [KEYS_PER_RECORD] * 2 + [2000]
     assert {key for _, key in keys_of(records)} == set(keys)
 
 
@@ -99,8 +99,8 @@ def test_the_broker_has_it_when_announce_returns(kafka: KafkaSettings) -> None:
     writer = KafkaWriter(kafka)
     subject, other = os.urandom(16), os.urandom(16)
     frame = pl.DataFrame({"subject": [subject, subject], "ident_key": [subject, other]}, KEYS)
-    DirtyAnnouncer(writer).announce(frame)
-    announced = b"".join(decode_dirty(value or b"") for _, value in read_all(kafka, STITCH_DIRTY))
+    DirtyAnnouncer(writer).announce(frame, 1)
+    announced = b"".join(decode_dirty(value or b"").keys for _, value in read_all(kafka, STITCH_DIRTY))
     assert subject in announced
     assert other in announced
     writer.close()

@@ -36,7 +36,7 @@ class Heard:
         self.after: list[int] = []
         self._calls = calls
 
-    def announce(self, keys: pl.DataFrame) -> None:
+    def announce(self, keys: pl.DataFrame, received_at_ms: int | None) -> None:  # noqa: ARG002  # of the protocol
         self.keys = keys
         self.after.append(len(self._calls))
 

@@ -71,7 +71,7 @@ class Shop:
     def publish(self, changes: pl.DataFrame) -> None:
         self.published.append(changes)
 
-    def announce(self, keys: pl.DataFrame) -> None:
+    def announce(self, keys: pl.DataFrame, received_at_ms: int | None) -> None:  # noqa: ARG002  # of the protocol
         self.announced.append(keys)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

@@ -53,6 +53,7 @@ class LandOutcome:
         lost: Offsets that the broker dropped before they were read.
         received_at_ms: When the stored ones were received, epoch milliseconds.
         seconds: Time by part: decode, facts, insert, complete, announce.
+        announced: Identifiers announced, once under each subject.
     """
 
     records: int
@@ -62,6 +63,7 @@ class LandOutcome:
     lost: int
     received_at_ms: pl.Series
     seconds: dict[str, float]
+    announced: int = 0
 
 
 class Landing:
@@ -109,10 +111,11 @@ class Landing:
         completed_at = self._store.landing_stamp()
         self._store.insert_landed(landed_rows(batch, rejections, self._origin.log_id, (landed_at, completed_at)))
         watch.lap("complete")
+        announced = pl.DataFrame() if facts is None else facts.announcements()
         if facts is not None:
-            self._announcer.announce(facts.announcements())
+            self._announcer.announce(announced, int(facts.touchpoints["received_at"].dt.epoch("ms").to_numpy().min()))
         watch.lap("announce")
-        return _outcome(batch, facts, rejections, watch.seconds)
+        return replace(_outcome(batch, facts, rejections, watch.seconds), announced=announced.height)
 
     def _facts_of(self, batch: Batch, watch: "_Stopwatch") -> tuple[Facts | None, list[Rejection]]:
         """Return the facts of a batch (None: nothing in it is an event) and what was rejected."""
