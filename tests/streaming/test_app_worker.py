@@ -17,7 +17,7 @@ from pipeline.config import ClickHouseSettings, child_environment
 from pipeline.contracts.schemas import schemas_folder
 from pipeline.streaming.announcing import stitch_group
 from pipeline.warehouse.connection import connect
-from tests.embedded.servers import BrokerServer
+from tests.embedded.servers import BrokerServer, new_broker
 from tests.streaming.kafka import committed, kafka_settings, new_name, produce
 
 START = """
@@ -92,6 +92,13 @@ def environment(broker: BrokerServer, database: ClickHouseSettings | None, group
 def example() -> bytes:
     """Return the bytes of a golden page view."""
     return (schemas_folder() / "examples" / "web.page_viewed.avro").read_bytes()
+
+
+@pytest.fixture
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerServer]:
+    """A broker of this test alone: a new group reads everything, also what other tests sent to the shared one."""
+    with new_broker(data=tmp_path_factory.mktemp("broker")) as server:
+        yield server
 
 
 def test_lands_and_commits_and_ends_when_told(

@@ -272,7 +272,7 @@ async def test_reads_every_codec(cluster: MockCluster, topic: str, codec: str) -
 
 
 @pytest.mark.slow
-async def test_delivers_300_000_small_records_in_a_second_of_cpu(make_broker: MakeBroker) -> None:
+async def test_delivers_records_by_the_chunk_and_not_one_by_one(make_broker: MakeBroker) -> None:
     # Seconds of this process's CPU, not of the clock: tests must not fail because the machine does other things too.
     topic, total = new_name("topic"), 200_000
     server = make_broker({topic: 8})
@@ -292,4 +292,5 @@ async def test_delivers_300_000_small_records_in_a_second_of_cpu(make_broker: Ma
         async with reading(kafka_settings(server.bootstrap), new_name("group"), topic, count):
             await until(is_all)
         rates.append((total - seen[0][1]) / (seen[-1][0] - seen[0][0]))
-    assert max(rates) > 300_000, rates
+    # One by one it is 16,000 at most. Quiet machines give 300,000 and more; busy ones half of it.
+    assert max(rates) > 100_000, rates
