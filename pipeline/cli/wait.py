@@ -15,7 +15,13 @@ DEFAULT_TIMEOUT_S = 600.0
 
 
 @click.command(epilog=examples("throughline wait", "throughline wait --timeout 60 && throughline query - < report.sql"))
-@click.option("--timeout", default=DEFAULT_TIMEOUT_S, show_default=True, help="Seconds to wait at most.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_TIMEOUT_S,
+    show_default=True,
+    help="Seconds to wait at most.",
+)
 @click.option("--landed", is_flag=True, help="Only until everything is landed; results may come later.")
 @json_option
 @shared

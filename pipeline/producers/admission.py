@@ -87,8 +87,9 @@ class Admission:
         if problems := self._problems(event):
             return Refused(event_id, problems)
         record = encode_touchpoint(event)
-        if (size := len(record.key) + len(record.value)) + _RECORD_ROOM_BYTES > self._max_record_bytes:
-            return Refused(event_id, (too_large(size),))
+        most = self._max_record_bytes - _RECORD_ROOM_BYTES
+        if (size := len(record.key) + len(record.value)) > most:
+            return Refused(event_id, (too_large(size, most),))
         return Admitted(event_id, record, content_of(event))
 
     def _problems(self, event: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -115,9 +116,9 @@ def content_of(event: Mapping[str, Any]) -> bytes:
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=_CONTENT_BYTES).digest()
 
 
-def too_large(size: int) -> Problem:
-    """Return the fault of an event with that many bytes."""
-    return Problem(Reason.TOO_LARGE, "", f"{size} bytes; a touchpoint has at most {LARGEST_EVENT_BYTES}")
+def too_large(size: int, most: int = LARGEST_EVENT_BYTES) -> Problem:
+    """Return the fault of an event with that many bytes: of JSON, or of the record where Kafka sets the limit."""
+    return Problem(Reason.TOO_LARGE, "", f"{size} bytes; a touchpoint has at most {most}")
 
 
 def not_json(value: bytes, error: orjson.JSONDecodeError) -> Problem:
