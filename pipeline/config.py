@@ -278,7 +278,8 @@ def data_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 def child_environment(overrides: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for a process that we start: this process's own with `overrides` laid over it."""
-    return {**(os.environ if environ is None else environ), **overrides}
+    # A refused record makes polars panic inside; what it prints must not look like a crash in every log.
+    return {**(os.environ if environ is None else environ), "RUST_BACKTRACE": "0", **overrides}
 
 
 def environment_name(group: str, name: str) -> str:
