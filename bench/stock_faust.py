@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import clickhouse_connect
@@ -51,7 +52,9 @@ class Journeys:
         if at - last > JOURNEY_GAP_MS:
             journey, touchpoints = journey + 1, 0
         self._state[key] = (at, journey, touchpoints + 1)
-        self._rows.append([key.decode(), event["id"], event["type"], at / 1000, journey, touchpoints + 1])
+        self._rows.append(
+            [key.decode(), event["id"], event["type"], datetime.fromtimestamp(at / 1000, UTC), journey, touchpoints + 1]
+        )
         self._left -= 1
         if len(self._rows) >= FLUSH_ROWS or not self._left:
             self._client.insert("stock_journeys", self._rows, column_names=COLUMNS)

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from pipeline.cli.errors import CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
