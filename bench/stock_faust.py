@@ -74,6 +74,7 @@ def create_app(bootstrap: str, journeys: Journeys) -> faust.App:
         store="memory://",
         topic_allow_declare=False,
         web_enabled=False,
+        worker_redirect_stdouts=False,
         value_serializer="raw",
         key_serializer="raw",
         stream_wait_empty=False,
