@@ -7,23 +7,17 @@ once per process and every constructor receives the group it needs. Faults are r
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
+
+from pipeline.config_pain import PainPointSettings
+from pipeline.config_types import Duration
+from pipeline.config_types import Group as _Group
 
 PREFIX = "THROUGHLINE_"
 SETTINGS_FILE_VARIABLE = "THROUGHLINE_SETTINGS"
@@ -58,24 +52,8 @@ DEFAULT_BLOCKLIST = (
 )
 
 
-_DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _parse_duration(value: object) -> object:
-    """Read `30m`, `500ms`, `2h`, `30d` or a number of seconds; anything else is left to pydantic (ISO 8601)."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value) if isinstance(value, str) else None
-    return timedelta(seconds=float(match[1]) * _DURATION_UNITS[match[2] or "s"]) if match else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
-
-
 class SettingsError(Exception):
     """Settings that cannot be used: every fault with its name, what is wrong and what is expected."""
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KafkaSettings(_Group):
@@ -170,21 +148,6 @@ class IdentitySettings(_Group):
         50, ge=1, description="Links towards weaker email, phone, loyalty_id, … beyond which they die."
     )
     cap_same_kind: int = Field(10, ge=1, description="Links towards the own kind beyond which those links die.")
-
-
-class PainPointSettings(_Group):
-    """Thresholds of the pain-point rules."""
-
-    long_wait: Duration = Field(
-        timedelta(minutes=3), description="Waiting longer than this for an answer is a pain point."
-    )
-    low_score_share: float = Field(
-        0.25,
-        ge=0,
-        le=1,
-        description="A score at or below this share of its scale is low (1–5: 1 and 2; NPS has its own).",
-    )
-    low_nps: int = Field(6, ge=0, le=10, description="An NPS answer at or below this is low (detractor).")
 
 
 class CollectorSettings(_Group):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pipeline.config import PainPointSettings, StitchingSettings
+from pipeline.config import StitchingSettings
+from pipeline.config_pain import PainPointSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from time import perf_counter
 
 import polars as pl
 
-from pipeline.config import IdentitySettings, PainPointSettings, StitchingSettings
+from pipeline.config import IdentitySettings, StitchingSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.identity.cluster import cluster
 from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.stitch import stitch

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import PainPointSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.frames import STITCHED_SCHEMA
 from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.stitch import stitch

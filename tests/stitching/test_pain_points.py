@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import PainPointSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.pain import RULES
 from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.stitch import stitch

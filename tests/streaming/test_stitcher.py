@@ -9,7 +9,8 @@ from uuid import UUID
 import polars as pl
 import pytest
 
-from pipeline.config import ClickHouseSettings, IdentitySettings, PainPointSettings, StitchingSettings
+from pipeline.config import ClickHouseSettings, IdentitySettings, StitchingSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
 from pipeline.identity.keys import ident_key
 from pipeline.streaming.landing import Landing, Origin

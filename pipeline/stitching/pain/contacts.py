@@ -7,7 +7,7 @@ with any of its touchpoints, so of one conversation the first that waited too lo
 
 import polars as pl
 
-from pipeline.config import PainPointSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.pain.found import found, severity, spoken
 
 _CALL = "support.call_ended"

@@ -7,7 +7,7 @@ that mended it must be of the same order and customer and not earlier than the f
 
 import polars as pl
 
-from pipeline.config import PainPointSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.pain.found import HOUR_MS, found, spoken
 
 

@@ -9,7 +9,7 @@ order; its first delivery counts, so a second or repeated `delivery.delivered` c
 
 import polars as pl
 
-from pipeline.config import PainPointSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.frames import TIME
 from pipeline.stitching.pain.found import DAY_MS, found, severity, spoken
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from pipeline.config import PainPointSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.pain.found import found
 
 # instrument: (scale_min, scale_max) where the answer names none.

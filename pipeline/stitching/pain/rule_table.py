@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from pipeline.config import PainPointSettings
+from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.columns import Ints, listed, masked_ids, offsets_of
 from pipeline.stitching.frames import PAIN_COLUMNS, TIME, conform
 from pipeline.stitching.pain.contacts import long_waits, unresolved_contacts
