@@ -15,6 +15,8 @@ from pipeline.contracts.schemas import AvroField
 Write = Callable[[bytearray, Any], None]
 """Appends one value."""
 
+_LEAST_SIX_BYTES = 1 << 35
+_LEAST_SEVEN_BYTES = 1 << 42
 _DOUBLE = Struct("<d").pack
 _FILL: dict[str, Any] = {"array<string>": (), "array<record>": (), "boolean": False, "int": 0}
 
@@ -46,7 +48,7 @@ def writer_of(field: AvroField) -> Write:
         case "boolean":
             return _write_flag
         case "int" | "long" | "timestamp":
-            return _write_long
+            return write_long
         case "double":
             return _write_double
         case "enum":
@@ -61,8 +63,21 @@ def writer_of(field: AvroField) -> Write:
             return _write_bytes
 
 
-def _write_long(out: bytearray, value: int) -> None:
+def write_long(out: bytearray, value: int) -> None:
+    """Append a whole number of up to 64 bits, as Avro packs it: seven bits a byte, small ones of either sign short."""
     rest = (value << 1) ^ (value >> 63)
+    if _LEAST_SIX_BYTES <= rest < _LEAST_SEVEN_BYTES:  # times of our days, at once
+        out += bytes(
+            (
+                rest & 0x7F | 0x80,
+                rest >> 7 & 0x7F | 0x80,
+                rest >> 14 & 0x7F | 0x80,
+                rest >> 21 & 0x7F | 0x80,
+                rest >> 28 & 0x7F | 0x80,
+                rest >> 35,
+            )
+        )
+        return
     while rest > 0x7F:
         out.append(rest & 0x7F | 0x80)
         rest >>= 7
@@ -70,7 +85,7 @@ def _write_long(out: bytearray, value: int) -> None:
 
 
 def _write_bytes(out: bytearray, value: bytes) -> None:
-    _write_long(out, len(value))
+    write_long(out, len(value))
     out += value
 
 
@@ -80,7 +95,7 @@ def _write_text(out: bytearray, value: str) -> None:
     if size < 64:
         out.append(size << 1)
     else:
-        _write_long(out, size)
+        write_long(out, size)
     out += data
 
 
@@ -106,7 +121,7 @@ def _enum_writer(symbols: tuple[str, ...]) -> Write:
 def _array_writer(write_item: Write) -> Write:
     def write(out: bytearray, items: list[Any]) -> None:
         if items:
-            _write_long(out, len(items))
+            write_long(out, len(items))
             for item in items:
                 write_item(out, item)
         out.append(0)
