@@ -26,6 +26,11 @@ class Normaliser:
         self._blocked = frozenset(_trimmed(value).casefold() for value in blocklist)
         self._region = phone_region or None
 
+    @property
+    def blocked(self) -> frozenset[str]:
+        """The blocklist as it is compared: trimmed, any case made one."""
+        return self._blocked
+
     def __call__(self, kind: str, value: str) -> str | None:
         """Return the text that is hashed, or None for a value that identifies nobody."""
         text = _trimmed(value)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.config import IdentitySettings
+from pipeline.identity.blocklist import blocked_keys
 from pipeline.identity.links import judge
 from pipeline.identity.statements import Statements, statements_that_hold
 from pipeline.streaming.stitch_port import StitchStore
@@ -104,9 +105,12 @@ class _Explored:
             return pl.DataFrame(schema={"ident_key": pl.Binary})
         hoods = self._store.neighbourhoods(fresh["ident_key"])
         judgement = judge(hoods.select("ident_key", "kind", "neighbour_kind", "neighbours"), self._settings)
+        # What joined the blocklist after it had landed is shared, whatever its neighbours are.
+        blocked = fresh.join(blocked_keys(self._settings).to_frame(), on="ident_key", how="semi")
+        shared = pl.concat([judgement.shared, blocked])
         statements = self._store.statements(fresh["ident_key"])
         offered = (
-            hoods.join(judgement.shared, on="ident_key", how="anti")
+            hoods.join(shared, on="ident_key", how="anti")
             .join(judgement.dead, on=["ident_key", "neighbour_kind"], how="anti")
             .explode("links")
             .unnest("links")
@@ -114,7 +118,7 @@ class _Explored:
             .with_columns(alias=pl.lit(value=False))
         )
         self.offers = pl.concat([self.offers, offered, _aliases(statements)], how="vertical_relaxed")
-        self.known = pl.concat([self.known, self._describe(fresh, hoods, statements, judgement.shared)])
+        self.known = pl.concat([self.known, self._describe(fresh, hoods, statements, shared)])
         return judgement.crossed
 
     def _describe(
