@@ -69,6 +69,17 @@ class KafkaSettings(_Group):
     replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that we create.")
     min_insync_replicas: int = Field(1, ge=1, le=9, description="Replicas that must have a record before it counts.")
     retention: Duration = Field(timedelta(days=7), description="How long touchpoint topics keep records.")
+    instance_id: str = Field(
+        "",
+        max_length=200,
+        description="Stable name of this worker in its group (static membership), so that a restarted one takes its "
+        "partitions back at once. Never two living workers with one name; empty: none.",
+    )
+    membership_file: str = Field(
+        "",
+        description="Where a worker notes its membership, so that its successor can end it; for brokers without static "
+        "membership. Empty: nowhere.",
+    )
     session_timeout: Duration = Field(timedelta(seconds=10), description="Silence after which a worker counts as dead.")
     heartbeat_interval: Duration = Field(timedelta(seconds=3), description="How often a worker says that it lives.")
     rebalance_timeout: Duration = Field(timedelta(seconds=30), description="Time workers get to rejoin in a rebalance.")
@@ -185,6 +196,12 @@ class EmbeddedSettings(_Group):
     )
     query_memory_bytes: int = Field(600_000_000, ge=50_000_000, description="Memory one query may use.")
     query_timeout: Duration = Field(timedelta(seconds=60), description="Longest time one outside query may take.")
+    kafka_folder: str = Field(
+        "", description="Folder of the jars that `make kafka` gets; empty: `.cache/kafka` of the checkout."
+    )
+    kafka_heap_bytes: int = Field(
+        402_653_184, ge=134_217_728, description="Heap (-Xmx) of the Apache Kafka of `up --broker kafka`."
+    )
 
 
 class Settings(_Group):

@@ -22,10 +22,12 @@ class FolderLock:
 
     Args:
         folder: Made, readable by its owner only, where it does not exist.
+        is_inherited: Whether a program that takes the place of this process (`exec`) holds the lock on.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_inherited: bool = False) -> None:
         self._folder = folder
+        self._is_inherited = is_inherited
         self._descriptor = -1
 
     def __enter__(self) -> Path:
@@ -42,6 +44,7 @@ class FolderLock:
             ) from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
+        os.set_inheritable(descriptor, self._is_inherited)
         self._descriptor = descriptor
         return self._folder
 
