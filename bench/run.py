@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.events import Encoded
 from bench.servers import Servers, first_line
-from pipeline.config import ClickHouseSettings, StitchingSettings
+from pipeline.config import ClickHouseSettings
 from pipeline.contracts.topics import STITCH_DIRTY
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.migrate import migrate
@@ -97,7 +97,7 @@ class _Bench:
             "THROUGHLINE_IDENTITY__HASH_KEY": "bench",
         }
         settings = ClickHouseSettings.model_validate({"url": self.url})
-        migrate(connect(settings), StitchingSettings())
+        migrate(connect(settings))
         self._client: Client = connect(settings)
         self._group: Any = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "throughline-stitch-1"})
         servers.callback(self._group.close)

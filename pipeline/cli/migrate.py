@@ -19,7 +19,7 @@ def migrate(invocation: Invocation, *, as_json: bool) -> None:
     It may be run again at any time, also after it was interrupted. Run it before workers of a new version start.
     """
     settings = part_settings(invocation)
-    migrate_database(connect(settings.clickhouse), settings.stitching)
+    migrate_database(connect(settings.clickhouse), settings)
     database = database_of(settings.clickhouse)
     if as_json:
         print_json({"database": database, "migrated": True})

@@ -1,9 +1,9 @@
 """
 Blocklisted values as keys: for facts that landed before a value was put on the blocklist (CONTRACT: Identifiers).
 
-The rule owned here: facts hold identifiers only as keyed hashes, so a value that joins the blocklist is found by hashing
-it as each kind. Such an identifier counts as shared. Nothing can be found the other way round: a value that was dropped
-when its facts landed is in none of them, so taking it off the blocklist needs the touchpoints again.
+The rule owned here: facts hold identifiers only as keyed hashes, so a value that joins the blocklist is found by
+hashing it as each kind. Such an identifier counts as shared. Nothing can be found the other way round: a value that was
+dropped when its facts landed is in none of them, so taking it off the blocklist needs the touchpoints again.
 """
 
 from collections.abc import Iterator

@@ -29,7 +29,7 @@ def render_table(table: Table, database: str) -> str:
     settings = f"\nSETTINGS index_granularity = {table.granularity}" if table.granularity != DEFAULT_GRANULARITY else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {quote_name(database)}.{quote_name(table.name)}\n(\n{columns}\n)\n"
-        f"ENGINE = {table.engine}\nORDER BY {key}{settings}\n"
+        f"ENGINE = {table.engine_and_partitions}\nORDER BY {key}{settings}\n"
         f"COMMENT {quote_text(table.comment)}"
     )
 

@@ -25,7 +25,8 @@ class Table:
     """
     One MergeTree table.
 
-    `granularity` is rows per index mark: small where single keys are looked up, ClickHouse's own elsewhere.
+    `granularity` is rows per index mark: small where single keys are looked up, ClickHouse's own elsewhere. A table
+    with `partition_by` takes INSERTs of one partition only, so that each is still one block.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Table:
     order_by: tuple[str, ...]
     columns: tuple[Column, ...]
     granularity: int = DEFAULT_GRANULARITY
+    partition_by: str = ""
+
+    @property
+    def engine_and_partitions(self) -> str:
+        """The engine as ClickHouse writes it back, up to the key."""
+        return f"{self.engine} PARTITION BY {self.partition_by}" if self.partition_by else self.engine
 
     @property
     def column_names(self) -> tuple[str, ...]:

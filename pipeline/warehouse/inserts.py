@@ -1,7 +1,8 @@
 """
 The one way in which rows are written: a frame becomes one Arrow block of one INSERT.
 
-One rule: an INSERT is in whole or not at all. That holds because it is a single block and no table is partitioned.
+One rule: an INSERT is in whole or not at all. That holds because it is a single block of one partition: only results
+are partitioned, by the version of their rules, and no INSERT has two of these.
 """
 
 import polars as pl

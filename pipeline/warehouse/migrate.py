@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
-from pipeline.config import StitchingSettings
+from pipeline.config import Settings
 from pipeline.warehouse.catalogue import Catalogue, LiveObject, drift, read_catalogue, view_differences
 from pipeline.warehouse.ddl import (
     fingerprint,
@@ -25,6 +25,7 @@ from pipeline.warehouse.ddl import (
 )
 from pipeline.warehouse.declarations import Table, View
 from pipeline.warehouse.errors import WarehouseRefused, translated
+from pipeline.warehouse.rules import begin_first_rules
 from pipeline.warehouse.tables import SCHEMA_MIGRATIONS, TABLES
 from pipeline.warehouse.views import views
 
@@ -39,13 +40,14 @@ class Change:
     action: str
 
 
-def migrate(client: Client, rules: StitchingSettings | None = None) -> list[Change]:
+def migrate(client: Client, settings: Settings | None = None) -> list[Change]:
     """
     Create or update the client's database; safe to repeat, to interrupt and to run twice at once.
 
     Args:
         client: Connection with the right to create databases, tables and views.
-        rules: Rules whose gaps are recorded; they are made the active ones if none are active yet.
+        settings: Whose rules are recorded, where their version is new; the first version is made the active one. None:
+            the first worker records them.
 
     Returns:
         What was changed; empty when everything was as declared.
@@ -67,7 +69,7 @@ def migrate(client: Client, rules: StitchingSettings | None = None) -> list[Chan
         for view in views().values():
             changes.extend(_migrate_view(client, view, catalogue))
         _record(client, changes)
-        _record_rules(client, rules or StitchingSettings())
+        begin_first_rules(client, settings)
     return changes
 
 
@@ -77,8 +79,8 @@ def _refuse_what_needs_a_person(catalogue: Catalogue) -> None:
         live = catalogue.objects.get(table.name)
         if live is None:
             continue
-        if not live.engine_full.startswith(f"{table.engine} ORDER BY "):
-            faults.append(f"{table.name}: engine is {live.engine_full}, declared {table.engine}")
+        if not live.engine_full.startswith(f"{table.engine_and_partitions} ORDER BY "):
+            faults.append(f"{table.name}: engine is {live.engine_full}, declared {table.engine_and_partitions}")
         for column in table.columns:
             there = live.columns.get(column.name)
             if there is not None and there.type != column.type:
@@ -138,24 +140,3 @@ def _record(client: Client, changes: list[Change]) -> None:
         client.command(
             f"INSERT INTO schema_migrations (name, fingerprint, action, applied_at) VALUES {', '.join(rows)}"
         )
-
-
-def _record_rules(client: Client, rules: StitchingSettings) -> None:
-    values = {
-        "version": rules.rules_version,
-        "visit": round(rules.visit_gap.total_seconds() * 1000),
-        "journey": round(rules.journey_gap.total_seconds() * 1000),
-    }
-    client.command(
-        "INSERT INTO rules (rules_version, visit_gap_ms, journey_gap_ms, recorded_at) "
-        "SELECT {version:UInt32}, {visit:Int64}, {journey:Int64}, now64(6) WHERE (SELECT count() FROM rules FINAL "
-        "WHERE rules_version = {version:UInt32} AND visit_gap_ms = {visit:Int64} AND journey_gap_ms = {journey:Int64}"
-        ") = 0",
-        parameters=values,
-    )
-    # Dated 1970: a first activation that comes late must not undo one that a person made meanwhile.
-    client.command(
-        "INSERT INTO active_rules (rules_version, activated_at) SELECT {version:UInt32}, toDateTime64(0, 6, 'UTC') "
-        "WHERE (SELECT count() FROM active_rules) = 0",
-        parameters=values,
-    )

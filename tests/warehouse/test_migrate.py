@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.config import ClickHouseSettings, StitchingSettings
+from pipeline.config import ClickHouseSettings, Settings
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.errors import WarehouseRefused
 from pipeline.warehouse.migrate import drift, migrate
@@ -141,11 +141,20 @@ def test_migrations_may_run_at_once(empty_database: ClickHouseSettings, empty: C
     assert drift(empty) == []
 
 
-def test_gaps_are_recorded_and_activation_is_left_to_people(client: Client) -> None:
-    migrate(client, StitchingSettings(rules_version=2, journey_gap=timedelta(days=7)))
-    gaps = client.query("SELECT rules_version, journey_gap_ms FROM rules FINAL ORDER BY rules_version").result_rows
+def test_gaps_are_recorded_once_and_activation_is_left_to_people(client: Client) -> None:
+    longer = Settings.model_validate({"stitching": {"rules_version": 2, "journey_gap": timedelta(days=7)}})
+    migrate(client, longer)
+    gaps = client.query("SELECT rules_version, journey_gap_ms FROM rules ORDER BY rules_version").result_rows
     assert [tuple(row) for row in gaps] == [(1, 30 * 86_400_000), (2, 7 * 86_400_000)]
     assert client.query("SELECT rules_version FROM active_rules").result_rows == [(1,)]
-    migrate(client, StitchingSettings(journey_gap=timedelta(days=60)))
-    gaps = client.query("SELECT journey_gap_ms FROM rules FINAL WHERE rules_version = 1").result_rows
-    assert [tuple(row) for row in gaps] == [(60 * 86_400_000,)]
+    migrate(client, Settings.model_validate({"stitching": {"rules_version": 2, "journey_gap": timedelta(days=60)}}))
+    gaps = client.query("SELECT journey_gap_ms FROM rules WHERE rules_version = 2").result_rows
+    assert [tuple(row) for row in gaps] == [(7 * 86_400_000,)]
+
+
+def test_a_database_that_recorded_only_gaps_takes_over_the_settings_it_is_run_with(client: Client) -> None:
+    assert client.query("SELECT settings FROM rules").result_rows == [("",)]
+    migrate(client, Settings())
+    migrate(client, Settings.model_validate({"identity": {"cap_same_kind": 3}}))
+    recorded = client.query("SELECT JSONExtractInt(settings, 'identity.cap_same_kind') FROM rules").result_rows
+    assert sorted(row[0] for row in recorded) == [0, 10]

@@ -80,15 +80,53 @@ STITCH_VERSIONS = Table(
 
 RULES = Table(
     name="rules",
-    comment="Gaps that each rules_version works with; the row recorded last holds.",
+    comment="What the results of each rules_version depend on besides the facts; what was recorded first holds.",
+    engine="MergeTree",
+    order_by=("rules_version", "recorded_at"),
+    columns=columns_of(
+        [
+            ("rules_version", "UInt32", "Version of the rules; a number is never used again."),
+            ("visit_gap_ms", "Int64", "Longest silence within a visit, in milliseconds, included."),
+            ("journey_gap_ms", "Int64", "Longest silence within a journey, in milliseconds, included."),
+            ("settings", "String", "Everything that these results depend on, as JSON; empty: not recorded yet."),
+            ("recorded_at", MICROS, "When this was recorded."),
+        ]
+    ),
+)
+
+RULES_PROGRESS = Table(
+    name="rules_progress",
+    comment="How far the results of each rules_version are made; the row recorded last holds.",
     engine="ReplacingMergeTree(recorded_at)",
     order_by=("rules_version",),
     columns=columns_of(
         [
             ("rules_version", "UInt32", "Version of the rules."),
-            ("visit_gap_ms", "Int64", "Longest silence within a visit, in milliseconds, included."),
-            ("journey_gap_ms", "Int64", "Longest silence within a journey, in milliseconds, included."),
+            ("state", LOW, "making, complete, remaking (complete, and being made again) or dropped."),
+            ("round", "UInt32", "Passes over all identifiers begun; the last one of a making finds nothing."),
+            ("position", "UUID", "The pass has done the identifiers up to this one, in the order of their keys."),
+            ("found", "UInt64", "Identifiers that this pass found to be made."),
+            ("passed", "UInt64", "Identifiers that the first pass has gone by."),
+            ("total", "UInt64", "Identifiers when it began, about."),
+            ("since", MICROS, "Rows of an older version are made anew."),
+            ("until", MICROS, "It answers for facts landed up to here; what lands later is announced."),
+            ("started_at", MICROS, "When the making began."),
             ("recorded_at", MICROS, "When this was recorded."),
+        ]
+    ),
+)
+
+LANDING_SETTINGS = Table(
+    name="landing_settings",
+    comment="Settings that landed identifiers depend on; key and region of the first row hold, blocklists add up.",
+    engine="MergeTree",
+    order_by=("recorded_at",),
+    columns=columns_of(
+        [
+            ("hash_key", "String", "Fingerprint of the key that identifiers are hashed with."),
+            ("phone_region", "String", "Region of phone numbers in national form; empty: none."),
+            ("blocklist", "Array(String)", "Values that were dropped when they landed, from now on."),
+            ("recorded_at", MICROS, "When a landing worker first had these settings."),
         ]
     ),
 )

@@ -12,6 +12,8 @@ STITCHED = Table(
     name="stitched",
     comment="Who every identifier is, and on the anchor's row the customer's steps, visits, journeys and pain points.",
     engine="ReplacingMergeTree(version)",
+    # Dropping the results of old rules is then dropping files.
+    partition_by="rules_version",
     order_by=("rules_version", "ident_key"),
     granularity=256,
     columns=columns_of(

@@ -7,7 +7,10 @@ from pipeline.warehouse.ddl import quote_text
 ACTIVE_RULES = "(SELECT argMax(rules_version, tuple(activated_at, rules_version)) FROM {db}.active_rules)"
 """The rules_version that was activated last."""
 
-JOURNEY_GAP_MS = f"(SELECT argMax(journey_gap_ms, recorded_at) FROM {{db}}.rules WHERE rules_version = {ACTIVE_RULES})"
+JOURNEY_GAP_MS = (
+    "(SELECT argMin(journey_gap_ms, tuple(settings = '', recorded_at)) FROM {db}.rules "
+    f"WHERE rules_version = {ACTIVE_RULES})"
+)
 """The longest silence within a journey under the active rules."""
 
 # The anchor's ident_key is the customer's uid: filters on customer_uid become lookups in the primary key.
