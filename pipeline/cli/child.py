@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.cli.backoff import BackOff
 from pipeline.cli.processes import describe_exit, keep_log_small, spawn, started_at
+from pipeline.embedded.kafka.probe import answers
 
 OK = 200
 PROBE_INTERVAL_S = 0.2
@@ -48,8 +49,9 @@ class Part:
     """
     What a part is: how it is started and how it says that it is ready.
 
-    `health` is the address of /readyz and /livez; empty: the part prints a JSON line with `"ready": true`, or, as a
-    task, ends with exit code 0. `patience_s` is the time between asking it to end and killing it.
+    `health` is the address of /readyz and /livez, `kafka` that of a broker that must answer; where both are empty, the
+    part prints a JSON line with `"ready": true`, or, as a task, ends with exit code 0. `patience_s` is the time between
+    asking it to end and killing it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Part:
     needs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     health: str = ""
+    kafka: str = ""
     is_task: bool = False
     patience_s: float = END_PATIENCE_S
 
@@ -118,6 +121,11 @@ class Child:
         if self._process is not None:
             self._process.kill()
 
+    def do_again(self) -> None:
+        """Run a task that is done once more."""
+        if self.state is State.DONE:
+            self.state = State.WAITING
+
     def retry_now(self) -> None:
         """Forget the pause before the next start."""
         self._again_at = 0.0
@@ -138,7 +146,7 @@ class Child:
             if self._is_ready():
                 self.state = State.READY
                 return f"{self.part.name} is ready (pid {self.pid}, {now - self._born:.1f} s)"
-        elif self.state is State.READY and self.part.health and now >= self._probe_at:
+        elif self.state is State.READY and (self.part.health or self.part.kafka) and now >= self._probe_at:
             self._probe_at = now + LIVE_INTERVAL_S
             if self._is_stuck():
                 self.last_exit = "gave no sign of life"
@@ -166,7 +174,10 @@ class Child:
 
     def _is_stuck(self) -> bool:
         """Ask whether it lives; parts can die within a process that runs on."""
-        status = probe(f"{self.part.health}/livez")
+        if self.part.kafka:
+            status = OK if answers(self.part.kafka, PROBE_TIMEOUT_S) else None
+        else:
+            status = probe(f"{self.part.health}/livez")
         self._silent_probes = self._silent_probes + 1 if status is None else 0
         self._dead_probes = self._dead_probes + 1 if status not in (None, OK) else 0
         return self._dead_probes >= MOST_DEAD_PROBES or self._silent_probes >= MOST_SILENT_PROBES
@@ -176,7 +187,9 @@ class Child:
             return False
         if self.part.health:
             return probe(f"{self.part.health}/readyz") == OK
-        self.said = _ready_line(self.part.log, self._log_offset)
+        if self.part.kafka and not answers(self.part.kafka, PROBE_TIMEOUT_S):
+            return False
+        self.said = _facts(self.part.log, self._log_offset, "log_id" if self.part.kafka else "ready")
         return bool(self.said)
 
 
@@ -191,16 +204,16 @@ def probe(url: str) -> int | None:
         return None
 
 
-def _ready_line(log: Path, offset: int) -> dict[str, Any]:
-    """Return the JSON line with which a server says that it is ready, from what it wrote since its start."""
+def _facts(log: Path, offset: int, mark: str) -> dict[str, Any]:
+    """Return the JSON line with which a server says what it is, known by its `mark`, from what it wrote since then."""
     with log.open("rb") as stream:
         stream.seek(offset)
         for line in stream.read().splitlines():
-            if line.startswith(b"{") and b'"ready"' in line:
+            if line.startswith(b"{") and mark.encode() in line:
                 try:
                     said = json.loads(line)
                 except ValueError:
                     continue
-                if isinstance(said, dict) and said.get("ready") is True:
+                if isinstance(said, dict) and said.get(mark):
                     return said
     return {}

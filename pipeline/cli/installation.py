@@ -1,5 +1,5 @@
 """
-What a data folder keeps from its first `up` on: ports and keys.
+What a data folder keeps from its first `up` on: ports, keys and the kind of its broker.
 
 They are in `installation.json`, readable by its owner only; the warehouse keeps its passwords beside its data. They
 stay over restarts, so that addresses, tokens and above all `ident_key` (which depends on the hash key) stay.
@@ -19,6 +19,7 @@ from pipeline.embedded.warehouse.credentials import INSIDE, OUTSIDE, Credentials
 INSTALLATION_FILE = "installation.json"
 HOST = "127.0.0.1"
 DATABASE = "throughline"
+EMBEDDED, KAFKA = "embedded", "kafka"
 # Below the range that the kernel gives to outgoing connections (32768 and up): a port kept over a restart must not
 # be taken by somebody's connection in between.
 PORTS = range(20_000, 32_000)
@@ -31,6 +32,7 @@ class Installation:
     ports: dict[str, int] = field(default_factory=dict)
     hash_key: str = ""
     write_key: str = ""
+    broker: str = EMBEDDED
     credentials: Credentials = field(default_factory=lambda: Credentials("", ""))
 
     def address(self, part: str) -> str:
@@ -67,7 +69,30 @@ def read_installation(folder: Path) -> Installation | None:
         ) from error
 
 
-def keep_installation(folder: Path, parts: Iterable[str], hash_key: str, fixed_ports: dict[str, int]) -> Installation:
+def chosen_broker(folder: Path, asked: str | None) -> str:
+    """
+    Return the kind of broker to run in a folder: its own, or at the first `up` the one that was asked for.
+
+    Raises:
+        CommandError: If another kind was asked for than the folder was made with.
+    """
+    kept = read_installation(folder)
+    if kept is None:
+        return asked or EMBEDDED
+    if asked not in (None, kept.broker):
+        raise CommandError(
+            f"this folder was made with --broker {kept.broker}, and its records and offsets are those of that broker",
+            where=str(folder),
+            remedy=f"leave --broker {asked} out (the folder knows its broker), or use another --data folder and import "
+            "the events again",
+            exit_code=WRONG_USAGE,
+        )
+    return kept.broker
+
+
+def keep_installation(
+    folder: Path, parts: Iterable[str], hash_key: str, fixed_ports: dict[str, int], broker: str = EMBEDDED
+) -> Installation:
     """
     Return the folder's kept facts, made at the first call and completed at later ones.
 
@@ -76,12 +101,13 @@ def keep_installation(folder: Path, parts: Iterable[str], hash_key: str, fixed_p
         parts: Names of the parts that need a port.
         hash_key: Key from the settings; empty: the folder's own.
         fixed_ports: Ports that the settings name.
+        broker: The kind of broker, for a new folder; from `chosen_broker`.
 
     Raises:
         CommandError: If the settings name another hash key than the one the folder's facts were keyed with.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = read_installation(folder) or Installation(credentials=_credentials(folder))
+    kept = read_installation(folder) or Installation(broker=broker, credentials=_credentials(folder))
     if hash_key and kept.hash_key and hash_key != kept.hash_key:
         raise CommandError(
             "THROUGHLINE_IDENTITY__HASH_KEY is not the key that this folder's identifiers were made with",
@@ -93,7 +119,7 @@ def keep_installation(folder: Path, parts: Iterable[str], hash_key: str, fixed_p
     kept.write_key = kept.write_key or f"wk_{secrets.token_urlsafe(24)}"
     for part in parts:
         kept.ports[part] = fixed_ports.get(part) or _free_port(kept.ports.get(part), set(kept.ports.values()))
-    own = {"ports": kept.ports, "hash_key": kept.hash_key, "write_key": kept.write_key}
+    own = {"ports": kept.ports, "hash_key": kept.hash_key, "write_key": kept.write_key, "broker": kept.broker}
     write_privately(folder / INSTALLATION_FILE, json.dumps(own, indent=1) + "\n")
     return kept
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.errors import CommandError
+from pipeline.cli.installation import KAFKA
 from pipeline.cli.output import error_console
 from pipeline.cli.processes import keep_log_small, spawn_detached
 from pipeline.cli.runfile import Run, is_supervised, live_run
@@ -23,11 +24,11 @@ def supervisor_log(folder: Path) -> Path:
     return folder / "logs" / "supervisor.log"
 
 
-def launch_detached(folder: Path, land: int, stitch: int) -> subprocess.Popen[bytes]:
+def launch_detached(folder: Path, broker: str, land: int, stitch: int) -> subprocess.Popen[bytes]:
     """Start a supervisor that outlives this process and its terminal."""
     log = supervisor_log(folder)
     keep_log_small(log)
-    options = ("--data", str(folder), "--land", str(land), "--stitch", str(stitch))
+    options = ("--data", str(folder), "--broker", broker, "--land", str(land), "--stitch", str(stitch))
     return spawn_detached((sys.executable, "-m", "pipeline.cli", "up", *options), log)
 
 
@@ -76,7 +77,7 @@ def mend(folder: Path, timeout_s: float) -> None:
 def describe_run(folder: Path, run: Run) -> None:
     """Print where everything is and what to try next."""
     click.echo(f"Throughline is ready in {folder}")
-    click.echo(f"  Kafka       {run.kafka}")
+    click.echo(f"  Kafka       {run.kafka}{'   (Apache Kafka, log on disk)' if run.broker == KAFKA else ''}")
     click.echo(f"  ClickHouse  {run.clickhouse}")
     click.echo(f"  Collector   {run.collector}   (write key {run.write_key})")
     click.echo(f"  Metrics     {'  '.join(run.metrics)}")

@@ -2,10 +2,11 @@
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.cli.child import END_PATIENCE_S, Part
-from pipeline.cli.installation import Installation
+from pipeline.cli.installation import KAFKA, Installation
 from pipeline.cli.runfile import Run
 from pipeline.config import DATA_VARIABLE, Settings, environment_name
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
@@ -14,7 +15,10 @@ from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY
 FEEDER_MAX_LAG_BYTES = 1_500_000
 # The collector answers every request that came in; the last one may wait this long for Kafka.
 _COLLECTOR_PATIENCE_S = 30.0
+# Kafka closes its logs cleanly; after a kill it would have to look through them at the next start.
+_KAFKA_PATIENCE_S = 20.0
 WRITE_KEY_NAME = "default"
+_PYTHON = (sys.executable, "-m")
 
 
 def part_names(land: int, stitch: int) -> list[str]:
@@ -30,9 +34,10 @@ def fixed_ports(settings: Settings, names: list[str]) -> dict[str, int]:
     return {**ports, "collector": settings.collector.port} if settings.collector.port else ports
 
 
-def port_names(names: list[str]) -> list[str]:
+def port_names(names: list[str], broker: str) -> list[str]:
     """Return what a port is kept for: servers under their own name, metrics as `land-1.metrics`."""
     servers = [name for name in names if name in ("broker", "warehouse", "collector")]
+    servers += ["broker.controller"] if broker == KAFKA else []
     return servers + [f"{name}.metrics" for name in names if name not in ("broker", "warehouse")]
 
 
@@ -48,48 +53,68 @@ def plan_parts(folder: Path, installation: Installation, settings: Settings, nam
     """
     common = common_environment(folder, installation)
     logs = folder / "logs"
-    python = (sys.executable, "-m")
-    write_keys = {name: key.get_secret_value() for name, key in settings.collector.write_keys.items()}
-    collector = {
-        environment_name("collector", "port"): str(installation.ports["collector"]),
-        environment_name("collector", "write_keys"): json.dumps({**write_keys, WRITE_KEY_NAME: installation.write_key}),
-    }
+    server = (*_PYTHON, "pipeline.embedded.warehouse", "--data", str(folder / "warehouse"))
     parts = [
+        *_broker_parts(folder, installation, settings, common),
         Part(
-            "broker",
-            (*python, *_server("broker", folder, installation), *_topics(settings)),
-            logs / "broker.log",
-            (),
-            common,
+            "warehouse", (*server, "--port", str(installation.ports["warehouse"])), logs / "warehouse.log", (), common
         ),
-        Part("warehouse", (*python, *_server("warehouse", folder, installation)), logs / "warehouse.log", (), common),
         Part(
-            "migrate",
-            (*python, "pipeline.cli", "migrate"),
-            logs / "migrate.log",
-            ("warehouse",),
-            common,
-            is_task=True,
+            "migrate", (*_PYTHON, "pipeline.cli", "migrate"), logs / "migrate.log", ("warehouse",), common, is_task=True
         ),
     ]
+    needs = ("broker", "migrate", *(part.name for part in parts if part.name == "topics"))
+    collector = _collector_environment(installation, settings)
     for name in names:
         if name in ("broker", "warehouse"):
             continue
         port = installation.ports[f"{name}.metrics"]
-        own = {environment_name("observability", "port"): str(port), **(collector if name == "collector" else {})}
+        own = collector if name == "collector" else _membership(folder, installation, name)
         command = ("collect",) if name == "collector" else ("worker", name.partition("-")[0])
         parts.append(
             Part(
                 name,
-                (*python, "pipeline.cli", *command),
+                (*_PYTHON, "pipeline.cli", *command),
                 logs / f"{name}.log",
-                ("broker", "migrate"),
-                {**common, **own},
+                needs,
+                {**common, environment_name("observability", "port"): str(port), **own},
                 health=f"http://127.0.0.1:{port}",
                 patience_s=_COLLECTOR_PATIENCE_S if name == "collector" else END_PATIENCE_S,
             )
         )
     return parts
+
+
+def _broker_parts(
+    folder: Path, installation: Installation, settings: Settings, common: Mapping[str, str]
+) -> Iterator[Part]:
+    """Yield the broker, and what makes the topics where the broker does not have them by itself."""
+    logs, port = folder / "logs", str(installation.ports["broker"])
+    if installation.broker != KAFKA:
+        server = (*_PYTHON, "pipeline.embedded.broker", "--data", str(folder / "broker"), "--port", port)
+        yield Part("broker", (*server, *_topics(settings)), logs / "broker.log", (), common)
+        return
+    ports = ("--port", port, "--controller-port", str(installation.ports["broker.controller"]))
+    node = (*_PYTHON, "pipeline.embedded.kafka", "--data", str(folder / "kafka"), *ports)
+    address = installation.address("broker")
+    yield Part("broker", node, logs / "broker.log", (), common, kafka=address, patience_s=_KAFKA_PATIENCE_S)
+    create = (*_PYTHON, "pipeline.cli", "topics", "create")
+    yield Part("topics", create, logs / "topics.log", ("broker",), common, is_task=True)
+
+
+def _collector_environment(installation: Installation, settings: Settings) -> dict[str, str]:
+    write_keys = {name: key.get_secret_value() for name, key in settings.collector.write_keys.items()}
+    return {
+        environment_name("collector", "port"): str(installation.ports["collector"]),
+        environment_name("collector", "write_keys"): json.dumps({**write_keys, WRITE_KEY_NAME: installation.write_key}),
+    }
+
+
+def _membership(folder: Path, installation: Installation, name: str) -> dict[str, str]:
+    """Return what lets a worker that is started again take its partitions back at once, on either broker."""
+    if installation.broker == KAFKA:
+        return {environment_name("kafka", "instance_id"): name}
+    return {environment_name("kafka", "membership_file"): str(folder / "members" / name)}
 
 
 def first_run(installation: Installation, names: list[str]) -> Run:
@@ -105,6 +130,7 @@ def first_run(installation: Installation, names: list[str]) -> Run:
             if name not in ("broker", "warehouse")
         ],
         processes=[],
+        broker=installation.broker,
     )
 
 
@@ -112,14 +138,14 @@ def _workers(role: str, number: int) -> list[str]:
     return [f"{role}-{index}" for index in range(1, number + 1)]
 
 
-def _server(name: str, folder: Path, installation: Installation) -> tuple[str, ...]:
-    port = str(installation.ports[name])
-    return (f"pipeline.embedded.{name}", "--data", str(folder / name), "--port", port)
-
-
 def _topics(settings: Settings) -> list[str]:
     names = (*TOUCHPOINT_TOPICS, STITCH_DIRTY, JOURNEYS_UPDATED, CX_SIGNALS)
     return [f"--topic={name}:{settings.kafka.partitions}" for name in names]
+
+
+def feeder_max_lag_bytes(installation: Installation) -> int:
+    """Return how far workers may be behind before feeders wait: a log on disk takes whatever comes."""
+    return 0 if installation.broker == KAFKA else FEEDER_MAX_LAG_BYTES
 
 
 def common_environment(folder: Path, installation: Installation) -> dict[str, str]:
@@ -129,7 +155,7 @@ def common_environment(folder: Path, installation: Installation) -> dict[str, st
         environment_name("kafka", "bootstrap"): installation.address("broker"),
         environment_name("kafka", "replication"): "1",
         environment_name("kafka", "min_insync_replicas"): "1",
-        environment_name("kafka", "feeder_max_lag_bytes"): str(FEEDER_MAX_LAG_BYTES),
+        environment_name("kafka", "feeder_max_lag_bytes"): str(feeder_max_lag_bytes(installation)),
         environment_name("clickhouse", "url"): installation.worker_url(),
         environment_name("identity", "hash_key"): installation.hash_key,
     }

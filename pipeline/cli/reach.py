@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from pipeline.cli.errors import CommandError
 from pipeline.cli.installation import read_installation
 from pipeline.cli.invocation import Invocation
-from pipeline.cli.plan import FEEDER_MAX_LAG_BYTES
+from pipeline.cli.plan import feeder_max_lag_bytes
 from pipeline.cli.runfile import Run, live_run
 from pipeline.config import Settings
 
@@ -70,7 +70,7 @@ def try_reach(invocation: Invocation) -> Reach | None:
                     settings.kafka,
                     bootstrap=run.kafka,
                     log_id=run.log_id,
-                    feeder_max_lag_bytes=FEEDER_MAX_LAG_BYTES,
+                    feeder_max_lag_bytes=feeder_max_lag_bytes(kept),
                     replication=1,
                     min_insync_replicas=1,
                 ),

@@ -20,20 +20,21 @@ from pipeline.config import Settings, environment_name
 DRAIN_S = 10
 
 
-def supervise(folder: Path, settings: Settings, land: int, stitch: int) -> None:
+def supervise(folder: Path, settings: Settings, broker: str, land: int, stitch: int) -> None:
     """
     Run the installation in this process until a signal stops it.
 
     Args:
         folder: The data folder (absolute), whose lock this process holds.
         settings: Settings of the environment.
+        broker: The kind of broker.
         land: Number of LAND workers.
         stitch: Number of STITCH workers.
     """
     names = part_names(land, stitch)
-    installation = keep_installation(
-        folder, port_names(names), settings.identity.hash_key.get_secret_value(), fixed_ports(settings, names)
-    )
+    hash_key = settings.identity.hash_key.get_secret_value()
+    ports = port_names(names, broker)
+    installation = keep_installation(folder, ports, hash_key, fixed_ports(settings, names), broker)
     run = first_run(installation, names)
     run.supervisor_pid = os.getpid()
     run.supervisor_started = started_at(run.supervisor_pid) or 0.0

@@ -4,6 +4,8 @@ The supervisor: starts the parts in order, starts again what dies, and stops all
 It is one thread and one loop. It holds no data, so that its own death costs nothing: the kernel ends the children
 with it, and the next `up` starts everything again from the data folder.
 
+Apache Kafka's log is on disk: when it dies it is started again, and everybody else goes on with the same log.
+
 When the embedded broker dies its log is gone. The order then is: 1. its readers and writers are asked to end, so that
 they finish what they hold; 2. only when they are gone the broker starts, with a new log id; 3. they start with that
 id. A worker that lived on would record offsets of the new log under the old log's name.
@@ -17,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline.cli.child import Child, Part, State
+from pipeline.cli.installation import KAFKA
 from pipeline.cli.runfile import RUN_FILE, Notice, PartRun, Run
 from pipeline.config import environment_name
 
@@ -49,6 +52,7 @@ class Supervisor:
         self._say = say
         self._stop_orders = 0
         self._is_stale = False
+        self._keeps_log = run.broker == KAFKA
 
     def keep_running(self, welcome: Callable[[], None]) -> None:
         """
@@ -96,15 +100,20 @@ class Supervisor:
     def _may_start(self, child: Child) -> bool:
         if child.state is not State.WAITING or self._stop_orders:
             return False
-        if child.part.name == BROKER and any(user.is_alive for user in self._users_of_broker()):
+        users_first = child.part.name == BROKER and not self._keeps_log
+        if users_first and any(user.is_alive for user in self._users_of_broker()):
             return False
         return all(self._children[need].is_settled for need in child.part.needs)
 
     def _users_of_broker(self) -> list[Child]:
-        return [child for child in self._children.values() if BROKER in child.part.needs]
+        return [child for child in self._children.values() if BROKER in child.part.needs and not child.part.is_task]
 
     def _follow_broker(self, now: float) -> None:
         broker = self._children[BROKER]
+        if self._keeps_log:
+            if broker.state is State.READY:
+                self._follow_log(str(broker.said["log_id"]), now)
+            return
         if not broker.is_alive and self._run.log_id:
             lost_log, self._run.log_id = self._run.log_id, ""
             for user in self._users_of_broker():
@@ -116,6 +125,17 @@ class Supervisor:
         if broker.state is State.READY and not self._run.log_id:
             self._run.log_id = str(broker.said.get("log_id", ""))
             self._record()
+
+    def _follow_log(self, log_id: str, now: float) -> None:
+        """Take note of the id of a log on disk; another one than before means that somebody took the folder away."""
+        lost_log, self._run.log_id = self._run.log_id, log_id
+        if lost_log and lost_log != log_id:
+            self._children["topics"].do_again()
+            for user in self._users_of_broker():
+                user.end(now, BROKEN_PATIENCE_S)
+            self._notice(
+                f"Kafka's log {lost_log} is gone and a new one, {log_id}, was begun; what nobody landed is lost"
+            )
 
     def _environment(self, child: Child) -> dict[str, str]:
         return {environment_name("kafka", "log_id"): self._run.log_id} if BROKER in child.part.needs else {}
@@ -154,7 +174,8 @@ class Supervisor:
         workers = [name for name in names if name not in (BROKER, WAREHOUSE, COLLECTOR)]
         can_drain = self._children[BROKER].state is State.READY and self._children[WAREHOUSE].state is State.READY
         self._end([COLLECTOR])
-        if can_drain and self._stop_orders == 1 and (left := self._drain()):
+        # A log on disk needs no draining: the next `up` goes on where this one ends.
+        if can_drain and not self._keeps_log and self._stop_orders == 1 and (left := self._drain()):
             self._say(left)
         for group in (workers, [BROKER], [WAREHOUSE]):
             self._end(group)

@@ -6,11 +6,13 @@ import click
 
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.files import take_lock
+from pipeline.cli.installation import KAFKA, chosen_broker
 from pipeline.cli.invocation import Invocation, examples, shared
 from pipeline.cli.lifecycle import await_ready, describe_run, launch_detached, mend
 from pipeline.cli.runfile import LOCK_FILE, is_supervised
 from pipeline.cli.stopping import end_leftovers
 from pipeline.cli.supervise import supervise
+from pipeline.embedded.kafka.jars import KafkaMissing, find_java, jars_folder, require_jars
 
 LOCK_PATIENCE_S = 2.0
 
@@ -19,15 +21,15 @@ LOCK_PATIENCE_S = 2.0
     epilog=examples(
         "throughline up --detach",
         "throughline up --data /srv/shop",
+        "make kafka && throughline up --broker kafka --data /srv/shop --detach",
         "throughline up --detach && throughline simulate --wait && throughline status",
     )
 )
 @click.option(
     "--broker",
     type=click.Choice(["embedded", "kafka"]),
-    default="embedded",
-    show_default=True,
-    help="embedded: no Java, memory only. kafka: Apache Kafka on this machine, durable (needs `make kafka`).",
+    help="embedded (a new folder's default): no Java, memory only. kafka: Apache Kafka on this machine, durable "
+    "(needs `make kafka`). A folder stays with its broker.",
 )
 @click.option("--detach", is_flag=True, help="Return when everything is ready; it runs on in the background.")
 @click.option("--land", default=1, show_default=True, type=click.IntRange(1, 16), help="Number of LAND workers.")
@@ -36,7 +38,7 @@ LOCK_PATIENCE_S = 2.0
     "--timeout", default=90.0, show_default=True, help="Seconds that everything may take to become ready (--detach)."
 )
 @shared
-def up(invocation: Invocation, *, broker: str, detach: bool, land: int, stitch: int, timeout: float) -> None:
+def up(invocation: Invocation, *, broker: str | None, detach: bool, land: int, stitch: int, timeout: float) -> None:
     """
     Start everything on this machine and keep it running.
 
@@ -44,19 +46,16 @@ def up(invocation: Invocation, *, broker: str, detach: bool, land: int, stitch: 
     started again. Addresses and keys are written to run.json in the data folder and stay over restarts. Without
     --detach it runs until Ctrl-C. Called again on a running folder it says what runs, and mends what does not.
     """
-    if broker == "kafka":
-        raise CommandError(
-            "Apache Kafka is not installed here",
-            remedy="run `make kafka` first (needs java 17 or newer and mvn), or use --broker embedded",
-            exit_code=WRONG_USAGE,
-        )
     folder = invocation.data.absolute()
+    chosen = chosen_broker(folder, broker)
     if is_supervised(folder):
         mend(folder, timeout)
         return
     settings = invocation.settings()
+    if chosen == KAFKA:
+        _require_kafka(settings.embedded.kafka_folder)
     if detach:
-        process = launch_detached(folder, land, stitch)
+        process = launch_detached(folder, chosen, land, stitch)
         describe_run(folder, await_ready(folder, timeout, process))
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,4 +69,16 @@ def up(invocation: Invocation, *, broker: str, detach: bool, land: int, stitch: 
     with lock:
         if ended := end_leftovers(folder):
             click.echo(f"an earlier supervisor died; ended what it left: {', '.join(ended)}")
-        supervise(folder, settings, land, stitch)
+        supervise(folder, settings, chosen, land, stitch)
+
+
+def _require_kafka(named_folder: str) -> None:
+    try:
+        require_jars(jars_folder(named_folder))
+        find_java()
+    except KafkaMissing as error:
+        raise CommandError(
+            f"--broker kafka: {error}",
+            remedy="run `make kafka` first (needs java 17 or newer and mvn); --broker embedded needs neither",
+            exit_code=WRONG_USAGE,
+        ) from error

@@ -1,7 +1,7 @@
 """An installation of tiny parts, so that the supervisor's own rules are tested in fractions of a second.
 
-`python -m tests.cli.small_parts DIR` supervises; each part is a real process that says it is ready, writes down how
-it was started and stopped, and lives until it is told to end.
+`python -m tests.cli.small_parts DIR [kafka]` supervises; each part is a real process that says it is ready, writes down
+how it was started and stopped, and lives until it is told to end. With `kafka` the broker's log outlives its process.
 """
 
 import sys
@@ -14,8 +14,11 @@ from pipeline.cli.runfile import LOCK_FILE, Run
 from pipeline.cli.supervisor import Supervisor
 
 SERVER = """
-import json, os, signal, sys, time, uuid
+import json, os, pathlib, signal, sys, time, uuid
 name, diary = sys.argv[1:3]
+log = pathlib.Path(diary + ".log")
+if not log.exists() or len(sys.argv) < 4:
+    log.write_text(uuid.uuid4().hex)
 def note(what):
     with open(diary, "a") as file:
         file.write(f"{name} {what}\\n")
@@ -24,29 +27,32 @@ def end(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
 note("started " + os.environ.get("THROUGHLINE_KAFKA__LOG_ID", "-"))
-print(json.dumps({"ready": True, "log_id": uuid.uuid4().hex}))
+print(json.dumps({"ready": True, "log_id": log.read_text()}))
 while True:
     time.sleep(0.05)
 """
+TOPICS = "import pathlib, sys; (pathlib.Path(sys.argv[1]) / 'diary').open('a').write('topics started\\n')"
 
 
-def tiny_part(folder: Path, name: str, needs: tuple[str, ...] = (), program: str = SERVER) -> Part:
-    argv = (sys.executable, "-c", program, name, str(folder / "diary"))
+def tiny_part(folder: Path, name: str, needs: tuple[str, ...] = (), kind: str = "kafka") -> Part:
+    argv = (sys.executable, "-c", SERVER, name, str(folder / "diary"), *(["kept"] if kind == "kafka" else []))
     return Part(name, argv, folder / f"{name}.log", needs)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, kind: str) -> None:
     import os
 
     lock = take_lock(folder / LOCK_FILE)
     assert lock is not None
     parts = [
-        tiny_part(folder, "broker"),
+        tiny_part(folder, "broker", kind=kind),
         tiny_part(folder, "warehouse"),
         Part("migrate", (sys.executable, "-c", "pass"), folder / "migrate.log", ("warehouse",), is_task=True),
+        Part("topics", (sys.executable, "-c", TOPICS, str(folder)), folder / "topics.log", ("broker",), is_task=True),
         *(tiny_part(folder, name, ("broker", "migrate")) for name in ("land-1", "stitch-1", "collector")),
     ]
-    run = Run("k", "c", "h", "w", [], [], supervisor_pid=os.getpid(), supervisor_started=started_at(os.getpid()) or 0)
+    run = Run("k", "c", "h", "w", [], [], kind)
+    run.supervisor_pid, run.supervisor_started = os.getpid(), started_at(os.getpid()) or 0
 
     def drain() -> str:
         with (folder / "diary").open("a") as diary:
@@ -57,4 +63,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *(sys.argv[2:] or ["embedded"]))

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
+from pipeline.cli.installation import chosen_broker, keep_installation
 from pipeline.cli.root import COMMANDS, throughline
 from tests.cli.conftest import Command
 
@@ -87,10 +88,26 @@ def test_down_where_nothing_runs_is_done_already(command: Command, here: Path) -
     assert not list(here.iterdir())
 
 
-def test_a_durable_broker_that_is_not_there_names_the_command_that_brings_it(command: Command) -> None:
+def test_a_durable_broker_that_is_not_there_names_the_command_that_brings_it(
+    command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_EMBEDDED__KAFKA_FOLDER", str(here / "nowhere"))
     outcome = command("up", "--broker", "kafka", "--detach")
     assert outcome.code == 2
     assert "make kafka" in outcome.err
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize(("own", "other"), [("embedded", "kafka"), ("kafka", "embedded")])
+def test_a_folder_stays_with_the_broker_it_was_made_with(command: Command, here: Path, own: str, other: str) -> None:
+    folder = here / "data"
+    keep_installation(folder, [], "", {}, own)
+    outcome = command("up", "--broker", other, "--detach", "--data", str(folder))
+    assert outcome.code == 2
+    assert f"made with --broker {own}" in outcome.err
+    assert str(folder) in outcome.err
+    assert chosen_broker(folder, None) == own == chosen_broker(folder, own)
+    assert chosen_broker(here / "new", None) == "embedded"
 
 
 def test_all_wrong_settings_are_told_at_once_with_exit_code_2(

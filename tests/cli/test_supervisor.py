@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,15 +35,27 @@ def is_ready(folder: Path) -> bool:
     return run is not None and run.state == "ready"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    supervisor = subprocess.Popen([sys.executable, "-m", "tests.cli.small_parts", str(tmp_path)])
+@contextmanager
+def supervised(folder: Path, kind: str) -> Iterator[Path]:
+    supervisor = subprocess.Popen([sys.executable, "-m", "tests.cli.small_parts", str(folder), kind])
     try:
-        eventually(lambda: is_ready(tmp_path))
-        yield tmp_path
+        eventually(lambda: is_ready(folder))
+        yield folder
     finally:
         supervisor.kill()
         supervisor.wait()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    with supervised(tmp_path, "embedded") as folder:
+        yield folder
+
+
+@pytest.fixture
+def durable(tmp_path: Path) -> Iterator[Path]:
+    with supervised(tmp_path, "kafka") as folder:
+        yield folder
 
 
 def test_run_file_names_every_process_in_the_order_of_starting(folder: Path) -> None:
@@ -78,6 +91,36 @@ def test_a_new_broker_log_restarts_its_users_under_the_new_name_and_is_told(fold
         assert f"{name} started {after.log_id}" in diary
     assert part(after, "warehouse").pid == part(before, "warehouse").pid
     assert "lost" in after.notices[0].text
+
+
+def test_a_broker_whose_log_is_on_disk_is_started_again_and_everybody_else_goes_on(durable: Path) -> None:
+    before = live_run(durable)
+    os.kill(part(before, "broker").pid, signal.SIGKILL)
+    eventually(lambda: part(read_run(durable), "broker").pid != part(before, "broker").pid and is_ready(durable))
+    after = live_run(durable)
+    assert before is not None
+    assert after is not None
+    assert after.log_id == before.log_id != ""
+    assert after.notices == []
+    for name in set(NAMES) - {"broker"}:
+        assert part(after, name).pid == part(before, name).pid
+    assert stop(durable)
+    assert "drained" not in (durable / "diary").read_text(), "the log keeps what nobody landed yet"
+
+
+def test_a_log_on_disk_that_was_taken_away_is_told_and_its_users_begin_anew(durable: Path) -> None:
+    before = live_run(durable)
+    assert before is not None
+    (durable / "diary.log").unlink()
+    os.kill(part(before, "broker").pid, signal.SIGKILL)
+    eventually(lambda: part(read_run(durable), "collector").pid != part(before, "collector").pid and is_ready(durable))
+    after = live_run(durable)
+    assert after is not None
+    assert after.log_id not in ("", before.log_id)
+    assert before.log_id in after.notices[0].text
+    diary = (durable / "diary").read_text().splitlines()
+    assert diary.count("topics started") == 2
+    assert f"land-1 started {after.log_id}" in diary
 
 
 def test_parts_stop_in_the_order_in_which_work_flows(folder: Path) -> None:

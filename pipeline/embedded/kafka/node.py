@@ -85,6 +85,9 @@ class Node:
             "share.coordinator.state.topic.min.isr": "1",
             # Whoever was away longer than a week must not read everything again.
             "offsets.retention.minutes": str(_YEAR_MINUTES),
+            # After a crash the node may register again only when the session of its former self has run out.
+            "broker.session.timeout.ms": "2500",
+            "broker.heartbeat.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "100",
             "group.min.session.timeout.ms": "1000",
             # One machine, few partitions: small indexes, few threads, a small buffer for the compaction.
