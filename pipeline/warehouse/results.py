@@ -232,12 +232,25 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 def _facts_query() -> str:
-    """Render the read of facts: the columns that stitching needs, evidence fields extracted from the body."""
+    """
+    Render the read of facts: the columns that stitching needs, and the evidence.
+
+    Each body is parsed once, for all of its fields, and only where a pain-point rule looks at its type.
+    """
     evidence = {name for name, _ in EVIDENCE_FIELDS}
-    columns = [name for name in FACTS_SCHEMA if name not in evidence and name != "content_version"]
-    extracts = [f"JSONExtract(body, '{name}', '{_EXTRACTS[dtype]}') AS {name}" for name, dtype in EVIDENCE_FIELDS]
-    version = "reverse(reinterpretAsFixedString(content_version)) AS content_version"
+    expressed = {
+        "content_version": "reverse(reinterpretAsFixedString(content_version))",
+        "product_id": "product_ids[1]",
+        "calendar": "attributes.value[indexOf(attributes.key, 'calendar')]",
+    }
+    columns = [
+        f"{expressed[name]} AS {name}" if name in expressed else name for name in FACTS_SCHEMA if name not in evidence
+    ]
+    types = ", ".join(quote_text(name) for name in EVIDENCE_TYPES)
+    fields = ", ".join(f"`{name}` {_EXTRACTS[dtype]}" for name, dtype in EVIDENCE_FIELDS)
+    extracts = [f"tupleElement(evidence, '{name}') AS `{name}`" for name, _ in EVIDENCE_FIELDS]
     return (
-        f"SELECT {', '.join([*columns, version, *extracts])} "
+        f"WITH JSONExtract(if(type IN ({types}), body, ''), 'Tuple({fields})') AS evidence\n"
+        f"SELECT {', '.join([*columns, *extracts])} "
         "FROM touchpoints WHERE ident_key IN (SELECT ident_key FROM keys)"
     )
