@@ -31,11 +31,12 @@ test: setup ## run all tests; those against Apache Kafka too where java and mvn 
 kafka: setup ## get Apache Kafka for `throughline up --broker kafka` (needs java 17 and mvn)
 	@$(BIN)/python -m pipeline.embedded.kafka.obtain
 
-check: setup ## format, lint, strict types, import layers, rendered files up to date
+check: setup ## format, lint, strict types, import layers, schemas against all released, rendered files up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/throughline schemas check
 	$(BIN)/python -m docs.render --check
 
 format: setup ## format the code and mend what the linter can mend

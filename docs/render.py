@@ -14,6 +14,7 @@ import click
 from pipeline.cli.root import COMMANDS, throughline
 from pipeline.cli.settings import Setting, describe_settings
 from pipeline.config import Settings
+from pipeline.contracts.reference import render_touchpoints
 from pipeline.observability.catalogue import CATALOGUE
 from pipeline.warehouse.reference import render_reference
 
@@ -81,6 +82,7 @@ def render_pages() -> dict[str, str]:
         "docs/reference/settings.md": render_settings(),
         "docs/reference/commands.md": render_commands(),
         "docs/reference/metrics.md": render_metrics(),
+        "docs/reference/touchpoints.md": render_touchpoints(),
         **render_reference(),
     }
     return {path: MADE_BY + text for path, text in pages.items()}

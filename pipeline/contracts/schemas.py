@@ -27,11 +27,17 @@ __all__ = [
     "body_fields",
     "envelope_fields",
     "family_schema",
+    "fields_by_name",
     "fields_of",
     "internal_schema",
+    "internal_schema_by_fingerprint",
+    "read_schema",
+    "released_folders",
     "schema_by_fingerprint",
+    "schema_of",
     "schemas_folder",
     "touchpoint_schemas",
+    "versions_of",
     "writer_schema",
 ]
 
@@ -87,6 +93,7 @@ class AvroField:
         nullable: Whether null is allowed.
         has_default: Whether it may be left out.
         symbols: Symbols of an enum.
+        symbol_default: The symbol that stands for those that are not known.
         fields: Fields of a record or of an array's records.
         takes_text: Whether JSON may give the number as text.
     """
@@ -99,6 +106,7 @@ class AvroField:
     symbols: tuple[str, ...] = ()
     fields: tuple["AvroField", ...] = ()
     takes_text: bool = False
+    symbol_default: str = ""
 
 
 @cache
@@ -111,13 +119,13 @@ def writer_schema(family: str) -> WriterSchema:
     """
     if family not in FAMILIES:
         raise KeyError(family)
-    return _read(schemas_folder() / f"{family}.avsc")
+    return read_schema(schemas_folder() / f"{family}.avsc")
 
 
 @cache
 def internal_schema(name: str) -> WriterSchema:
     """Return a schema of records that the workers write, as `stitch_dirty`."""
-    return _read(schemas_folder() / "internal" / f"{name}.avsc")
+    return read_schema(schemas_folder() / "internal" / f"{name}.avsc")
 
 
 def family_schema(family: str) -> Mapping[str, Any]:
@@ -126,7 +134,7 @@ def family_schema(family: str) -> Mapping[str, Any]:
 
 
 def schema_by_fingerprint(fingerprint: bytes) -> WriterSchema | None:
-    """Return the touchpoint schema with this fingerprint, today's or an earlier one, or None where we know none."""
+    """Return the touchpoint schema with this fingerprint, today's or a released one, or None where we know none."""
     return _by_fingerprint().get(fingerprint)
 
 
@@ -135,15 +143,32 @@ def touchpoint_schemas(folder: Path) -> Mapping[bytes, WriterSchema]:
     Read all schemas that touchpoints are or were written with.
 
     Args:
-        folder: Holds `<family>.avsc` and, below `earlier/`, `<family>.<number>.avsc` of schemas since replaced: their
-            records are still in topics.
+        folder: Holds `<family>.avsc` and, below `released/<number>/`, those of every released version: their records
+            are still in topics.
 
     Returns:
         The schemas by fingerprint.
     """
-    files = [folder / f"{family}.avsc" for family in FAMILIES] + sorted((folder / "earlier").glob("*.avsc"))
-    schemas = (_read(file) for file in files)
+    files = [file for family in FAMILIES for file in versions_of(folder, f"{family}.avsc")]
+    schemas = (read_schema(file) for file in files)
     return MappingProxyType({schema.fingerprint: schema for schema in schemas})
+
+
+def versions_of(folder: Path, name: str) -> list[Path]:
+    """Return the files of that name: of every released version, oldest first, and today's at the end."""
+    released = released_folders(folder)
+    return [file for version in released if (file := version / name).is_file()] + [folder / name]
+
+
+def released_folders(folder: Path) -> list[Path]:
+    """Return the folders of the released versions, `released/1`, `released/2`, …, in their order."""
+    found = [version for version in (folder / "released").glob("*") if version.name.isdecimal()]
+    return sorted(found, key=lambda version: int(version.name))
+
+
+def internal_schema_by_fingerprint(name: str, fingerprint: bytes) -> WriterSchema | None:
+    """Return the version of an internal schema with this fingerprint, today's or a released one."""
+    return _internal_by_fingerprint(name).get(fingerprint)
 
 
 def fields_of(schema: WriterSchema) -> tuple[AvroField, ...]:
@@ -160,6 +185,12 @@ def envelope_fields() -> Mapping[str, AvroField]:
 
 
 @cache
+def fields_by_name(family: str) -> Mapping[str, AvroField]:
+    """Return the fields of a family's schema, those of the envelope and `body`."""
+    return MappingProxyType({field.name: field for field in fields_of(writer_schema(family))})
+
+
+@cache
 def body_fields(family: str) -> Mapping[str, AvroField]:
     """Return the fields of a family's body, in order: the union of those of its types."""
     (body,) = (field for field in fields_of(writer_schema(family)) if field.name == "body")
@@ -171,11 +202,22 @@ def _by_fingerprint() -> Mapping[bytes, WriterSchema]:
     return touchpoint_schemas(schemas_folder())
 
 
-def _read(file: Path) -> WriterSchema:
-    schema = json.loads(file.read_text(encoding="utf-8"))
+@cache
+def _internal_by_fingerprint(name: str) -> Mapping[bytes, WriterSchema]:
+    schemas = (read_schema(file) for file in versions_of(schemas_folder(), f"internal/{name}.avsc"))
+    return MappingProxyType({schema.fingerprint: schema for schema in schemas})
+
+
+def read_schema(file: Path) -> WriterSchema:
+    """Read one schema; it is called as its file."""
+    return schema_of(file.name.partition(".")[0], json.loads(file.read_text(encoding="utf-8")))
+
+
+def schema_of(name: str, schema: dict[str, Any]) -> WriterSchema:
+    """Make a writer schema of decoded JSON; its types must be known to Avro."""
     canonical = to_parsing_canonical_form(schema)
     return WriterSchema(
-        name=file.name.partition(".")[0],
+        name=name,
         fingerprint=bytes.fromhex(avro_fingerprint(canonical, "CRC-64-AVRO")),
         schema=MappingProxyType(schema),
         parsed=fastavro.parse_schema(_without_logical_types(schema)),
@@ -207,6 +249,7 @@ def _field(field: Mapping[str, Any]) -> AvroField:
         symbols=tuple(inner.get("symbols", ())),
         fields=tuple(_field(part) for part in inner.get("fields", ())),
         takes_text=field.get("accepts") == "numeric text",
+        symbol_default=inner.get("default", ""),
     )
 
 

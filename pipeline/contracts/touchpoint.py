@@ -23,13 +23,14 @@ from pipeline.contracts.schemas import (
     WriterSchema,
     body_fields,
     envelope_fields,
+    fields_by_name,
     fields_of,
     schema_by_fingerprint,
     writer_schema,
 )
 from pipeline.contracts.times import format_rfc3339
 from pipeline.contracts.topics import topic_of_family
-from pipeline.contracts.types import TouchpointType, touchpoint_types
+from pipeline.contracts.types import FAMILIES, TouchpointType, touchpoint_types
 from pipeline.contracts.wire import Framed, encode_single_object, split
 
 LARGEST_VALUE_BYTES = 2 * 1_048_576
@@ -134,6 +135,8 @@ def decode_touchpoint(
     decoded = _decode_payload(framed, schema.parsed)
     if isinstance(decoded, Problem):
         return decoded
+    if schema.name in FAMILIES and schema.fingerprint != writer_schema(schema.name).fingerprint:
+        decoded = _known(decoded, fields_by_name(schema.name))
     row = touchpoint_types().get(decoded["type"])
     if row is None:
         return Problem(Reason.UNKNOWN_TYPE, "/type", "no such type; what has none yet is custom.tracked")
@@ -161,6 +164,23 @@ def _without_nulls(record: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever th
         event[name] = event[name] or []
     event["revision"] = event["revision"] or 0
     return event
+
+
+def _known(record: Mapping[str, Any], fields: Mapping[str, AvroField]) -> dict[str, Any]:
+    """Leave out what another version of the schema has and ours has not; a symbol that we lack is the default one."""
+    return {name: _known_value(value, fields[name]) for name, value in record.items() if name in fields}
+
+
+def _known_value(value: Any, field: AvroField) -> Any:  # noqa: ANN401 - whatever the schema holds
+    match field.kind:
+        case "enum" if value is not None and value not in field.symbols:
+            return field.symbol_default
+        case "record" if value:
+            return _known(value, {part.name: part for part in field.fields}) or None
+        case "array<record>" if value:
+            parts = {part.name: part for part in field.fields}
+            return [_known(item, parts) for item in value]
+    return value
 
 
 def _sparse(value: Any) -> Any:  # noqa: ANN401 - whatever the schema holds

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.contracts.folder import schemas_folder
@@ -47,7 +48,12 @@ class TouchpointType:
 @cache
 def touchpoint_types() -> Mapping[str, TouchpointType]:
     """Return every type by name, in the table's order."""
-    with (schemas_folder() / "types.toml").open("rb") as file:
+    return read_types(schemas_folder() / "types.toml")
+
+
+def read_types(path: Path) -> Mapping[str, TouchpointType]:
+    """Read a table of types, today's or that of a released version."""
+    with path.open("rb") as file:
         rows = tomllib.load(file)
     return MappingProxyType(
         {

@@ -5,20 +5,18 @@ The golden examples: one believable touchpoint of every type as JSON and as the 
 because they stand for records that are already in somebody's topic.
 """
 
-import json
 from typing import Any
 
+from pipeline.contracts.examples import example_of
 from pipeline.contracts.schemas import schemas_folder
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
-from pipeline.contracts.types import touchpoint_types
 
 FOLDER = schemas_folder() / "examples"
 
 
 def example(type_name: str) -> dict[str, Any]:
-    """Return the JSON example of a type."""
-    shown: dict[str, Any] = json.loads((FOLDER / f"{type_name}.json").read_text(encoding="utf-8"))
-    return shown
+    """Return the JSON example of a type, written or made."""
+    return example_of(type_name)
 
 
 def parsed(value: object) -> dict[str, Any]:
@@ -30,7 +28,8 @@ def parsed(value: object) -> dict[str, Any]:
 
 def write_missing() -> None:
     """Write the bytes of examples that have none."""
-    for name in touchpoint_types():
+    for written in FOLDER.glob("*.json"):
+        name = written.stem
         file = FOLDER / f"{name}.avro"
         if not file.exists():
             file.write_bytes(encode_touchpoint(parsed(example(name))).value)
