@@ -99,42 +99,50 @@ def who_is_who(
         and (link.a, kinds[link.b]) not in dead
         and (link.b, kinds[link.a]) not in dead
     ]
-    customers = _join(kinds, live, aliases, list(unlinks))
-    return _anchored(kinds, customers, links, aliases), shared
+    clusters = _join(kinds, live, aliases, list(unlinks))
+    return _anchored(kinds, clusters, links, aliases), shared
+
+
+@dataclass
+class Cluster:
+    """Identifiers that are one customer, and the persons (sets of aliased accounts) among them."""
+
+    members: set[bytes]
+    persons: set[bytes]
+    apart: set[bytes]
 
 
 def _join(
     kinds: dict[bytes, str], links: list[Link], aliases: list[Link], unlinks: list[tuple[bytes, bytes]]
 ) -> list[set[bytes]]:
-    clusters = {key: {key} for key in kinds}
-    persons = {key: {key} for key in kinds}  # accounts that aliases made one person
+    clusters = {key: Cluster({key}, {key} if kind == "customer_id" else set(), set()) for key, kind in kinds.items()}
+    for a, b in unlinks:
+        if a in clusters and b in clusters:
+            clusters[a].apart.add(b)
+            clusters[b].apart.add(a)
 
-    def allowed(one: set[bytes], other: set[bytes]) -> bool:
-        for a, b in unlinks:
-            if (a in one and b in other) or (b in one and a in other):
-                return False
-        accounts = {key for key in one | other if kinds[key] == "customer_id"}
-        return all(accounts <= persons[account] for account in accounts)
+    def kept_apart(one: Cluster, other: Cluster) -> bool:
+        return not one.apart.isdisjoint(other.members)
 
-    def merge(a: bytes, b: bytes) -> None:
-        merged = clusters[a] | clusters[b]
-        for key in merged:
-            clusters[key] = merged
+    def merge(one: Cluster, other: Cluster) -> Cluster:
+        larger, smaller = (one, other) if len(one.members) >= len(other.members) else (other, one)
+        larger.members |= smaller.members
+        larger.persons |= smaller.persons
+        larger.apart |= smaller.apart
+        for key in smaller.members:
+            clusters[key] = larger
+        return larger
 
-    for alias in sorted(_earliest(aliases, kinds), key=lambda e: (e[2], e[0], e[1])):
-        low, high, _ = alias
-        if not any(
-            (a in clusters[low] and b in clusters[high]) or (b in clusters[low] and a in clusters[high])
-            for a, b in unlinks
-        ):
-            together = persons[low] | persons[high]
-            for key in together:
-                persons[key] = together
-            merge(low, high)
+    for low, high, _ in sorted(_earliest(aliases, kinds), key=lambda e: (e[2], e[0], e[1])):
+        one, other = clusters[low], clusters[high]
+        if one is not other and not kept_apart(one, other):
+            person = min(one.persons | other.persons)
+            merge(one, other).persons = {person}
     for strong, weak, _ in sorted(_earliest(links, kinds), key=lambda e: (RANKS.index(kinds[e[1]]), e[2], e[0], e[1])):
-        if clusters[strong] is not clusters[weak] and allowed(clusters[strong], clusters[weak]):
-            merge(strong, weak)
-    return list({id(members): members for members in clusters.values()}.values())
+        one, other = clusters[strong], clusters[weak]
+        if one is not other and not kept_apart(one, other) and len(one.persons | other.persons) < 2:
+            merge(one, other)
+    return list({id(cluster): cluster.members for cluster in clusters.values()}.values())
 
 
 def _earliest(links: Iterable[Link], kinds: dict[bytes, str]) -> list[tuple[bytes, bytes, int]]:
@@ -151,10 +159,10 @@ def _earliest(links: Iterable[Link], kinds: dict[bytes, str]) -> list[tuple[byte
 def _anchored(
     kinds: dict[bytes, str], clusters: list[set[bytes]], links: list[Link], aliases: list[Link]
 ) -> dict[bytes, bytes]:
-    first_seen = {
-        key: min([link.at for link in [*links, *aliases] if key in (link.a, link.b)], default=LATER_THAN_ALL)
-        for key in kinds
-    }
+    first_seen = dict.fromkeys(kinds, LATER_THAN_ALL)
+    for link in [*links, *aliases]:
+        for key in (link.a, link.b):
+            first_seen[key] = min(first_seen[key], link.at)
     customers = {}
     for members in clusters:
         anchor = min(members, key=lambda key: (RANKS.index(kinds[key]), first_seen[key], key))
