@@ -78,7 +78,7 @@ def create_app(settings: Settings, role: Role, work: BatchWork, persistence: Per
         policy = BatchPolicy(settings.landing.max_batch_records, settings.landing.linger)
     else:
         topics, group = (STITCH_DIRTY,), stitch_group(settings.kafka, settings.stitching.rules_version)
-        policy = BatchPolicy(settings.stitching.max_batch_keys, settings.stitching.linger)
+        policy = BatchPolicy(settings.stitching.max_batch_keys, settings.stitching.linger, settings.stitching.max_rest)
     app = build_faust(settings.kafka, group)
 
     def holds_first_partition() -> bool:

@@ -4,11 +4,27 @@ When waiting chunks become a batch: pure, with the time handed in.
 Under load chunks pile up while a batch is at work, so the next one is as large as the limit allows and starts at
 once: throughput rises with the load. When little comes, the first chunk waits up to `linger` for company, so that a
 trickle over many partitions costs one INSERT instead of many.
+
+Some work costs less the longer it is put off, because what comes twice is done once (the same customers are stitched
+again by every batch that names them). Such work rests after a long batch as long as that batch took: at most half of
+the time goes into it while more keeps coming, and the batches grow until they keep up.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+
+
+# Batches up to this long need no rest: news is fresh, and little comes twice within it.
+SHORT_BATCH = timedelta(milliseconds=500)
+
+
+@dataclass(frozen=True, slots=True)
+class LastBatch:
+    """How long a batch took, and how long ago it ended."""
+
+    took: timedelta
+    since: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +35,26 @@ class BatchPolicy:
     Attributes:
         max_size: Most records (or keys) in one batch; a single chunk may be larger and is then a batch of its own.
         linger: How long the first chunk waits for others.
+        max_rest: Longest rest after a batch; zero for work that gains nothing from being put off.
     """
 
     max_size: int
     linger: timedelta
+    max_rest: timedelta = timedelta(0)
 
-    def patience(self, waiting_size: int, waited: timedelta) -> timedelta:
+    def patience(self, waiting_size: int, waited: timedelta, last: "LastBatch | None" = None) -> timedelta:
         """
         Tell how much longer to wait for company; zero means: go.
 
         Args:
             waiting_size: Size of all that waits.
             waited: How long the first of it has been waiting.
+            last: The batch before; None for the first one.
         """
         if waiting_size >= self.max_size:
             return timedelta(0)
-        return max(timedelta(0), self.linger - waited)
+        rest = min(last.took - SHORT_BATCH, self.max_rest) - last.since if last else timedelta(0)
+        return max(timedelta(0), self.linger - waited, rest)
 
     def take(self, sizes: Sequence[int]) -> int:
         """Tell how many of the waiting chunks, in their order, make one batch: at least one of those there are."""

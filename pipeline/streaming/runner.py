@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from pipeline.streaming.batching import BatchPolicy, SweepPolicy
+from pipeline.streaming.batching import BatchPolicy, LastBatch, SweepPolicy
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.retry import Persistence
 from pipeline.streaming.workthread import WorkThread
@@ -87,6 +87,8 @@ class BatchRunner:
         self._given_up = False
         self._stopping = False
         self._swept_at: float | None = None
+        self._took = timedelta(0)
+        self._ended_at: float | None = None
 
     @property
     def has_work(self) -> bool:
@@ -137,6 +139,7 @@ class BatchRunner:
 
     async def _do(self, batch: list[Delivery]) -> None:
         chunks = [delivery.chunk for delivery in batch]
+        began = time.monotonic()
 
         def at_work() -> bool:
             self._work.run(chunks)
@@ -145,6 +148,8 @@ class BatchRunner:
         if await self._persist(self._work.name, at_work):
             for delivery in batch:
                 delivery.acknowledge()
+        self._ended_at = time.monotonic()
+        self._took = timedelta(seconds=self._ended_at - began)
 
     async def _do_sweep(self) -> None:
         more = await self._persist(f"{self._work.name} sweep", self._work.sweep)
@@ -176,8 +181,10 @@ class BatchRunner:
         return [delivery for delivery in batch if not delivery.is_void()]
 
     def _patience(self) -> timedelta:
-        waited = timedelta(seconds=time.monotonic() - self._waiting[0].since)
-        return self._policy.patience(self._waiting_size, waited)
+        now = time.monotonic()
+        waited = timedelta(seconds=now - self._waiting[0].since)
+        last = None if self._ended_at is None else LastBatch(self._took, timedelta(seconds=now - self._ended_at))
+        return self._policy.patience(self._waiting_size, waited, last)
 
     def _pause(self) -> float:
         if self._waiting:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.streaming.batching import BatchPolicy, SweepPolicy
+from pipeline.streaming.batching import BatchPolicy, LastBatch, SweepPolicy
 
 POLICY = BatchPolicy(max_size=100, linger=timedelta(seconds=1))
 
@@ -18,6 +18,20 @@ def test_the_first_of_few_waits_for_company_and_no_longer() -> None:
 
 def test_enough_waits_for_nothing() -> None:
     assert POLICY.patience(100, timedelta(0)) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("took", "since", "rest"), [(0.4, 0, 0), (4.5, 0, 4), (4.5, 3, 1), (4.5, 9, 0), (60, 0, 10), (60, 4, 6)]
+)
+def test_work_that_gains_from_being_put_off_rests_as_long_as_the_last_batch_took(
+    took: float, since: float, rest: float
+) -> None:
+    policy = BatchPolicy(max_size=100, linger=timedelta(seconds=1), max_rest=timedelta(seconds=10))
+    last = LastBatch(timedelta(seconds=took), timedelta(seconds=since))
+    long_here = timedelta(minutes=1)
+    assert policy.patience(1, long_here, last) == timedelta(seconds=rest)
+    assert policy.patience(100, long_here, last) == timedelta(0), "a full batch waits for nothing"
+    assert POLICY.patience(1, long_here, last) == timedelta(0), "other work never rests"
 
 
 @pytest.mark.parametrize(
