@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
+from pipeline.config_collector import CollectorSettings
 from pipeline.config_pain import PainPointSettings
 from pipeline.config_types import Duration
 from pipeline.config_types import Group as _Group
@@ -162,18 +163,6 @@ class IdentitySettings(_Group):
         50, ge=1, description="Links towards weaker email, phone, loyalty_id, … beyond which they die."
     )
     cap_same_kind: int = Field(10, ge=1, description="Links towards the own kind beyond which those links die.")
-
-
-class CollectorSettings(_Group):
-    """The HTTP collector."""
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0: a free one.")
-    write_keys: dict[str, SecretStr] = Field(default_factory=dict, description="Name → key of everyone who may write.")
-    default_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency where a sender names none.")
-    max_request_bytes: int = Field(20_971_520, ge=1024, description="Largest decoded request.")
-    max_request_events: int = Field(10_000, ge=1, description="Most events in one request.")
-    delivery_timeout: Duration = Field(timedelta(seconds=20), description="Longest wait for Kafka's delivery report.")
 
 
 class ObservabilitySettings(_Group):
