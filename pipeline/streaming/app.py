@@ -8,6 +8,7 @@ the stream to the runner, acknowledgements come back. Nothing is started at impo
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import faust
@@ -112,6 +113,7 @@ def build_faust(kafka: KafkaSettings, group: str) -> Foreign:
         consumer_max_fetch_size=kafka.fetch_max_bytes,
         consumer_auto_offset_reset="earliest",
         consumer_metadata_max_age_ms=30_000,
+        consumer_group_instance_id=kafka.instance_id or None,
         # Topics are made before workers start; the embedded broker cannot be asked to.
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -124,6 +126,7 @@ def build_faust(kafka: KafkaSettings, group: str) -> Foreign:
         worker_redirect_stdouts=False,
     )
     app.transport.limits = TransportLimits(in_flight_bytes=kafka.prefetch_bytes)
+    app.transport.membership_file = Path(kafka.membership_file) if kafka.membership_file else None
     return app
 
 

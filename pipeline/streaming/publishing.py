@@ -62,7 +62,7 @@ class KafkaWriter:
                 "message.max.bytes": max(settings.max_record_bytes * 2, 1_048_576),
                 "delivery.timeout.ms": int(DELIVERY_TIMEOUT.total_seconds() * 1000),
                 "topic.metadata.refresh.interval.ms": 30_000,
-                "log_level": 3,
+                "log_level": 2,  # every refused connection would be a line; retry tells of an outage once
             }
         )
         self._partitions: dict[str, tuple[int, float]] = {}

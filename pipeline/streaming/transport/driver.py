@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from aiokafka.errors import KafkaError
@@ -181,12 +182,12 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
         return delivery.done() and not delivery.cancelled()
 
     def _to_message(self, tp: Foreign, chunk: Chunk) -> Foreign:
-        last = chunk.records[-1]
+        time_ms = chunk.records[-1].timestamp if chunk.records else None
         return ConsumerMessage(
             chunk.topic,
             chunk.partition,
             chunk.last_offset,
-            last.timestamp / 1000.0 if last.timestamp is not None else None,
+            time_ms / 1000.0 if time_ms is not None else None,
             0,
             None,
             None,
@@ -242,8 +243,9 @@ class Transport(stock.Transport):  # type: ignore[misc]  # Faust ships no types
     """
     Transport of the scheme `throughline://`.
 
-    Set `limits` and `before_revoke` before the app starts. `before_revoke` is awaited at every rebalance, while the
-    partitions still belong to this worker: what it lets finish is committed; it must return within a few seconds.
+    Set `limits`, `before_revoke` and `membership_file` before the app starts. `before_revoke` is awaited at every
+    rebalance, while the partitions still belong to this worker: what it lets finish is committed; it must return within
+    a few seconds. `membership_file` is explained in `membership`.
     """
 
     Consumer: ClassVar[type] = Consumer
@@ -252,3 +254,4 @@ class Transport(stock.Transport):  # type: ignore[misc]  # Faust ships no types
         super().__init__(*args, **kwargs)
         self.limits = TransportLimits()
         self.before_revoke: Callable[[], Awaitable[None]] | None = None
+        self.membership_file: Path | None = None

@@ -93,12 +93,11 @@ class ChunkReader:
         self, partition: Foreign, read: tuple[int, int], records: list[Foreign], max_records: int
     ) -> Iterator[Fetched]:
         """Cut what was read into chunks; each ends where the next begins, so no offset is left out."""
-        start, following = read
-        covered = self.positions.advance(partition, start, following, has_records=bool(records))
+        covered = self.positions.advance(partition, *read)
         if covered is None:
             return
         first, lost = covered.first_offset, covered.lost
-        for begin in range(0, len(records), max_records):
+        for begin in range(0, max(1, len(records)), max_records):
             piece = records[begin : begin + max_records]
             end = begin + max_records
             last = records[end].offset - 1 if end < len(records) else covered.last_offset
@@ -121,7 +120,7 @@ def _unpack(unread: Foreign, start: int) -> tuple[list[Foreign], int]:
             if records:
                 break
             raise CorruptRecordException(f"invalid checksum at offset {following} of {unread._tp}")
-        if not batch.is_control_batch:
+        if not _is_skipped(unread, batch):
             records.extend(batch)
         following = max(following, batch.next_offset)
     # A compressed batch comes whole, also when only its end was asked for.
@@ -129,6 +128,23 @@ def _unpack(unread: Foreign, start: int) -> tuple[list[Foreign], int]:
     while skipped < len(records) and records[skipped].offset < start:
         skipped += 1
     return records[skipped:] if skipped else records, following
+
+
+def _is_skipped(unread: Foreign, batch: Foreign) -> bool:
+    """
+    Tell whether a batch holds no facts: a marker of a transaction, or records of one that was aborted.
+
+    Must be asked of every batch in the order of the log: the broker names with each fetch the producers that aborted,
+    and from where on; the marker of the abort ends that.
+    """
+    if not batch.is_transactional and not batch.is_control_batch:
+        return False
+    unread._consume_aborted_up_to(batch.base_offset)
+    if batch.is_control_batch:
+        if unread._contains_abort_marker(batch):
+            unread._aborted_producers.discard(batch.producer_id)
+        return True
+    return batch.producer_id in unread._aborted_producers
 
 
 def _fetched(partition: Foreign, covered: Covered, records: list[Foreign]) -> Fetched:

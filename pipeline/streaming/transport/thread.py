@@ -6,6 +6,8 @@ Verified against faust-streaming 0.15.3 and aiokafka 0.14.0:
 - Errors of aiokafka's coordinator are taken from it, or it stops for ever: it waits until somebody asks for them, and
   Faust asks nobody. That is how workers die silently after trouble with the group.
 - A commit that fails is no reason to crash: the ledger remembers it, and the next interval tries again.
+- `Fetcher.close` of aiokafka lets a CancelledError out when a fetch was just waiting to be tried again; the consumer
+  is then left open, and Faust's thread ends without saying so.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as stock
 
 from pipeline.streaming.foreign import Foreign
+from pipeline.streaming.transport.membership import Fenced, Membership
 from pipeline.streaming.transport.reading import ChunkReader, Fetched
 
 logger = logging.getLogger(__name__)
@@ -38,23 +41,36 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
         self.reader = ChunkReader()
         self._commits_fail = False
         self._error_taker: asyncio.Task[None] | None = None
+        self._membership: Membership | None = None
 
     async def on_start(self) -> None:
         """Start the consumer, and take the errors of its group membership from it."""
         await super().on_start()
+        self._membership = Membership(self._ensure_consumer()._coordinator, self.transport.membership_file)
+        await self._membership.end_predecessor()
         self._error_taker = asyncio.ensure_future(self._take_errors())
 
     async def on_thread_stop(self) -> None:
-        """Stop the consumer."""
+        """Stop the consumer; whatever state it is in, nothing of it stays open."""
         if self._error_taker is not None:
             self._error_taker.cancel()
-        await super().on_thread_stop()
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            logger.debug("a fetch was waiting to be tried again when the consumer stopped")
+        finally:
+            if self._consumer is not None:
+                await self._consumer._client.close()
 
     async def _take_errors(self) -> None:
         """Let the coordinator go on after an error, by asking for it."""
         while True:
             await asyncio.sleep(ERRORS_EVERY_S)
             coordinator = self._ensure_consumer()._coordinator
+            if self._membership is not None and self._membership.is_fenced:
+                logger.error("Another worker has joined as %r; this one ends", coordinator._group_instance_id)
+                await self.crash(Fenced(coordinator._group_instance_id))
+                return
             try:
                 coordinator.check_errors()
             except KafkaError as error:
@@ -67,6 +83,8 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
     def _create_worker_consumer(self, transport: Foreign) -> Foreign:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        # What a producer took back, by ending its transaction so, is no fact.
+        consumer._isolation_level = "read_committed"
         consumer._fetch_max_bytes = self.app.conf.consumer_max_fetch_size * 2
         return consumer
 
