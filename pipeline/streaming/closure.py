@@ -42,11 +42,13 @@ class Closure:
         identifiers: ident_key, kind, first_seen (null where it has no link), shared; one row an identifier.
         links: Live links inside the blocks, once each, the stronger end first: a, a_kind, b, b_kind, first_seen.
         statements: The aliases and unlinks that hold among the identifiers.
+        said: All statements about the identifiers as they were read, withdrawals too.
     """
 
     identifiers: pl.DataFrame
     links: pl.DataFrame
     statements: Statements
+    said: pl.DataFrame
 
 
 def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySettings) -> Closure:
@@ -74,7 +76,7 @@ def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySetting
         reached = pl.concat([reached, front])
     identifiers = explored.known.join(reached, on="ident_key", how="semi")
     statements = store.statements(identifiers["ident_key"])
-    return Closure(identifiers, _links_among(explored.offers, reached), statements_that_hold(statements))
+    return Closure(identifiers, _links_among(explored.offers, reached), statements_that_hold(statements), statements)
 
 
 class _Explored:

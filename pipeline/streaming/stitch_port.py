@@ -34,10 +34,19 @@ class StitchStore(Protocol):
         """Return the touchpoints of identifiers; copies and several contents of one event_uid may occur."""
 
     def journeys(self, keys: pl.Series) -> pl.DataFrame:
-        """Return the journeys that customers anchored at these identifiers have now."""
+        """Return the customers of identifiers and the journeys that these anchor now; new identifiers have no row."""
 
     def insert_stitched(self, frame: pl.DataFrame) -> None:
         """Write rows of `stitched` in one INSERT."""
+
+    def former_members(self, customers: pl.Series) -> pl.DataFrame:
+        """Return who belongs to these customers now."""
+
+    def link_touchpoints(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Return the touchpoints that made links."""
+
+    def insert_ledger(self, frame: pl.DataFrame) -> None:
+        """Append rows of `identity_ledger` in one INSERT."""
 
     def stale_identifiers(self, limit: int, since: datetime | None = None) -> pl.Series:
         """Return identifiers whose facts may be newer than their row."""

@@ -20,6 +20,7 @@ from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.stitch import stitch
 from pipeline.streaming.changes import journey_changes
 from pipeline.streaming.closure import close_blocks
+from pipeline.streaming.ledger import ledger_entries
 from pipeline.streaming.ports import Publisher
 from pipeline.streaming.stitch_port import StitchStore
 
@@ -98,6 +99,9 @@ def stitch_batch(
             rules_version=pl.lit(rules.stitching.rules_version, pl.UInt32),
         )
         clock.lap("compute")
+        # Before the rows: a batch that dies in between is done again and finds the same change.
+        store.insert_ledger(ledger_entries(before, rows, facts, blocks, store, rules.identity))
+        clock.lap("ledger")
         store.insert_stitched(rows)
         clock.lap("write")
         changes = journey_changes(before, rows)

@@ -17,6 +17,7 @@ from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, TIME, confo
 from pipeline.warehouse.errors import translated
 from pipeline.warehouse.external import external_keys, external_table, key_array
 from pipeline.warehouse.inserts import insert_frame
+from pipeline.warehouse.ledger import LedgerStore
 from pipeline.warehouse.tables import STITCHED
 
 _EXTRACTS: Mapping[pl.DataType, str] = {
@@ -112,15 +113,15 @@ LIMIT {limit:UInt64}
 """
 
 _JOURNEYS = """
-SELECT customer_uid, journey_id, journey_started_at AS started_at, journey_ended_at AS ended_at,
+SELECT ident_key, customer_uid, journey_id, journey_started_at AS started_at, journey_ended_at AS ended_at,
        journey_touchpoints AS touchpoints, journey_visits AS visits, journey_orders AS orders,
        arrayMap(i -> toUInt32(countEqual(pain_journey, i)), arrayEnumerate(journey_id)) AS pain_points
 FROM stitched FINAL
-WHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM keys) AND is_anchor
+WHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM keys)
 """
 
 
-class StitchStore:
+class StitchStore(LedgerStore):
     """
     The warehouse as STITCH sees it.
 
@@ -129,8 +130,7 @@ class StitchStore:
     """
 
     def __init__(self, client: Client, rules_version: int, sweep_margin: timedelta) -> None:
-        self._client = client
-        self._rules_version = rules_version
+        super().__init__(client, rules_version)
         self._margin_us = sweep_margin // timedelta(microseconds=1)
 
     def register_version(self, worker: str) -> datetime:
@@ -170,9 +170,15 @@ class StitchStore:
         return conform_facts(self._read(_facts_query(), keys))
 
     def journeys(self, keys: pl.Series) -> pl.DataFrame:
-        """Read the journeys that the customers anchored at these identifiers have now, one row a journey."""
+        """
+        Read the customer of identifiers and the journeys that they anchor, as they are now.
+
+        Returns:
+            ident_key, customer_uid and the journey's columns; one row a journey, without one a row with nulls.
+        """
         rows = self._read(_JOURNEYS, keys)
-        return rows.explode([name for name in rows.columns if name != "customer_uid"])
+        nested = [name for name in rows.columns if name not in ("ident_key", "customer_uid")]
+        return rows.explode(nested, empty_as_null=True)
 
     def insert_stitched(self, frame: pl.DataFrame) -> None:
         """Write rows of `stitched`, in one INSERT."""
