@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format render lock kafka bench clean
+.PHONY: help setup demo test check format render lock kafka bench convergence clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ lock: setup ## compile the locked requirements anew (needs uv)
 
 bench: setup ## measure speed side by side; the last line is JSON
 	@$(BIN)/python -m bench
+
+convergence: setup ## the same touchpoints in other orders, with workers killed, give the same bytes (about 15 minutes)
+	@$(BIN)/python -m tests.convergence
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis throughline-data

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from pipeline.cli.clickhouse import Warehouse
 
 Dump = dict[str, list[str]]
@@ -28,15 +30,24 @@ def dump_of(warehouse: Warehouse) -> Dump:
     for view in VIEWS:
         columns = f"* EXCEPT ({', '.join(BY_RECEIPT)})" if view == "v_touchpoints" else "*"
         sql = f"SELECT {columns} FROM {view} SETTINGS output_format_json_quote_64bit_integers = 0"
-        dump[view] = canonical(warehouse.rows(sql))
+        with warehouse.ask(sql, "JSONEachRow") as answer:
+            dump[view] = canonical(orjson.loads(line) for line in answer)
     return dump
 
 
 def canonical(rows: Iterable[Mapping[str, Any]], without: Sequence[str] = ()) -> list[str]:
-    """Return rows as sorted JSON lines; a body, which is JSON as text, as what it says."""
+    """
+    Return rows as sorted JSON lines.
+
+    A column that is NULL or an empty list is left out of its row, and a body, which is JSON as text, is read.
+
+    Args:
+        rows: The rows of a view, each with all its columns.
+        without: Columns that do not count.
+    """
     lines = []
     for row in rows:
-        plain = {name: _plain(value) for name, value in row.items() if name not in without}
+        plain = {name: _plain(value) for name, value in row.items() if value not in (None, []) and name not in without}
         if "body" in plain:
             body = plain["body"]
             plain["body"] = _without_nulls(_plain(json.loads(body)) if isinstance(body, str) else body)
@@ -92,5 +103,9 @@ def _name(view: str, row: Mapping[str, Any]) -> str:
 
 def _columns(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Tell the columns in which two rows of one name differ."""
-    names = [name for name in expected if expected[name] != found.get(name, ...)]
-    return "; ".join(f"{name} expected {expected[name]!r}, found {found.get(name)!r}" for name in names)
+    names = sorted({*expected, *found})
+    return "; ".join(
+        f"{name} expected {expected.get(name)!r}, found {found.get(name)!r}"
+        for name in names
+        if expected.get(name) != found.get(name)
+    )

@@ -5,7 +5,7 @@ Left out are the columns that depend on receipt (received_at, sent_at, clock_ske
 not judge. `identity.*` touchpoints show in v_touchpoints with their customer and count nowhere else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,8 +108,8 @@ class Person:
     pains: list[Row]
 
 
-def order_free_views(events: Iterable[Mapping[str, Any]], rules: OracleRules) -> dict[str, list[Row]]:
-    """Return the rows of every order-free view by its name, in no particular order."""
+def order_free_views(events: Iterable[Mapping[str, Any]], rules: OracleRules) -> dict[str, Iterable[Row]]:
+    """Return the rows of every order-free view by its name, in no particular order; they can be read once."""
     facts = facts_of(events, rules.naming)
     aliases, unlinks = holding(facts.statements)
     customers, shared = who_is_who(facts.kinds, facts.seen_together(), aliases, unlinks, rules.caps)
@@ -154,7 +154,7 @@ def _people(facts: Facts, customers: Mapping[bytes, bytes], rules: OracleRules) 
     return people
 
 
-def _touchpoints(facts: Facts, customers: Mapping[bytes, bytes], people: Mapping[bytes, Person]) -> list[Row]:
+def _touchpoints(facts: Facts, customers: Mapping[bytes, bytes], people: Mapping[bytes, Person]) -> Iterator[Row]:
     true: dict[bytes, Touchpoint] = {}
     for touchpoint in facts.touchpoints.values():
         known = true.get(touchpoint["event_uid"])
@@ -170,27 +170,23 @@ def _touchpoints(facts: Facts, customers: Mapping[bytes, bytes], people: Mapping
             if visit:
                 visit_of[uid] = person.columns["visit_id"][visit - 1]
     bodies = body_columns({*TEXTS, *AS_THEY_ARE, *MADE})
-    rows = []
     for uid, touchpoint in true.items():
         row: Row = {name: touchpoint[name] or None for name in TEXTS}
         row |= {name: touchpoint[name] for name in AS_THEY_ARE}
         row |= {column.name: shown(column, touchpoint["type"], touchpoint["body"]) for column in bodies}
-        rows.append(
-            {
-                **row,
-                "event_uid": uuid_text(uid),
-                "stage": touchpoint_types()[touchpoint["type"]].stage,
-                "occurred_at": time_text(touchpoint["occurred_at"]),
-                "customer_uid": uuid_text(customers[touchpoint["ident_key"]]),
-                "journey_id": uuid_text(journey_of[uid]) if uid in journey_of else None,
-                "visit_id": uuid_text(visit_of[uid]) if uid in visit_of else None,
-                "campaign": touchpoint["campaign"] or touchpoint["body"].get("campaign"),
-                "ident_key": uuid_text(touchpoint["ident_key"]),
-                "identifiers": [_identifier(rank, key) for rank, key in touchpoint["named"]],
-                "body": _stored_body(touchpoint),
-            }
-        )
-    return rows
+        yield {
+            **row,
+            "event_uid": uuid_text(uid),
+            "stage": touchpoint_types()[touchpoint["type"]].stage,
+            "occurred_at": time_text(touchpoint["occurred_at"]),
+            "customer_uid": uuid_text(customers[touchpoint["ident_key"]]),
+            "journey_id": uuid_text(journey_of[uid]) if uid in journey_of else None,
+            "visit_id": uuid_text(visit_of[uid]) if uid in visit_of else None,
+            "campaign": touchpoint["campaign"] or touchpoint["body"].get("campaign"),
+            "ident_key": uuid_text(touchpoint["ident_key"]),
+            "identifiers": [_identifier(rank, key) for rank, key in touchpoint["named"]],
+            "body": _stored_body(touchpoint),
+        }
 
 
 def _stored_body(touchpoint: Touchpoint) -> Row:
