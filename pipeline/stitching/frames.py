@@ -19,12 +19,45 @@ EVIDENCE_FIELDS: Final[tuple[tuple[str, pl.DataType], ...]] = (
     ("promised_delivery_at", TIME),
     ("promised_until", TIME),
     ("delivered_at", TIME),
+    ("effective_at", TIME),
     ("wait_s", pl.Float64()),
-    ("resolved", pl.Boolean()),
-    ("instrument", pl.String()),
     ("score", pl.Float64()),
     ("scale_min", pl.Float64()),
     ("scale_max", pl.Float64()),
+    ("rating", pl.Float64()),
+    ("scale", pl.Float64()),
+    ("x", pl.Float64()),
+    ("y", pl.Float64()),
+    ("transfers", pl.Int64()),
+    ("resolved", pl.Boolean()),
+    ("handoff", pl.Boolean()),
+    ("public_reply", pl.Boolean()),
+    ("ok", pl.Boolean()),
+    ("voluntary", pl.Boolean()),
+    ("instrument", pl.String()),
+    ("party", pl.String()),
+    ("text_hash", pl.String()),
+    ("thread_id", pl.String()),
+    ("from", pl.String()),
+    ("reason", pl.String()),
+    ("status", pl.String()),
+    ("condition", pl.String()),
+    ("category", pl.String()),
+    ("severity", pl.String()),
+    ("regulator_ref", pl.String()),
+    ("element", pl.String()),
+    ("code", pl.String()),
+)
+
+# Envelope columns that only the pain-point rules read; `product_id` is the first of the products that the touchpoint
+# names, `calendar` the attribute that names a business calendar.
+EVIDENCE_COLUMNS: Final[tuple[str, ...]] = (
+    "source",
+    "direction",
+    "return_id",
+    "subscription_id",
+    "product_id",
+    "calendar",
 )
 
 FACTS_SCHEMA: Final[Mapping[str, pl.DataType]] = MappingProxyType(
@@ -46,6 +79,7 @@ FACTS_SCHEMA: Final[Mapping[str, pl.DataType]] = MappingProxyType(
         "utm_campaign": pl.String(),
         "amount_minor": pl.Int64(),
         "currency": pl.String(),
+        **dict.fromkeys(EVIDENCE_COLUMNS, pl.String()),
         **dict(EVIDENCE_FIELDS),
     }
 )
@@ -152,7 +186,7 @@ def conform_facts(frame: pl.DataFrame) -> pl.DataFrame:
     """
     Bring facts into the schema that `stitch` reads.
 
-    Epoch milliseconds become times, a missing evidence field or an absent text is filled, other columns are dropped.
+    Epoch milliseconds become times, missing evidence or an absent text is filled, other columns are dropped.
 
     Args:
         frame: At least the columns of `FACTS_SCHEMA` that are not evidence, in any order.
@@ -160,7 +194,7 @@ def conform_facts(frame: pl.DataFrame) -> pl.DataFrame:
     Returns:
         Exactly the columns of `FACTS_SCHEMA`.
     """
-    evidence = dict(EVIDENCE_FIELDS)
+    evidence = {**dict.fromkeys(EVIDENCE_COLUMNS, pl.String()), **dict(EVIDENCE_FIELDS)}
     absent = [pl.lit(None, dtype=evidence[name]).alias(name) for name in evidence if name not in frame.columns]
     columns = []
     for name, dtype in FACTS_SCHEMA.items():

@@ -13,7 +13,10 @@ import polars as pl
 
 from pipeline.contracts.kinds import INTERACTIVE_CHANNELS
 from pipeline.stitching.columns import Ints, runs
+from pipeline.stitching.frames import EVIDENCE_COLUMNS, EVIDENCE_FIELDS
 from pipeline.stitching.rules import StitchRules
+
+_EVIDENCE = [*EVIDENCE_COLUMNS, *(name for name, _ in EVIDENCE_FIELDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,15 @@ class Timeline:
     The touchpoints that count, in order of (customer, occurred_at, event_uid).
 
     Attributes:
-        steps: The facts with `row` (from 0) and `customer`.
+        steps: The facts without evidence, with `row` (from 0), `customer` and `fact`, the row of `facts`.
+        facts: The facts as they were given: the evidence of a step is read there, where a rule asks for it.
         customer: Number of the customer of every step.
         journey: Number of the journey of every step, from 0 over all customers.
         visit: Number of the visit of every step, from 0 over all customers; -1 where it is in none.
     """
 
     steps: pl.DataFrame
+    facts: pl.DataFrame
     customer: Ints
     journey: Ints
     visit: Ints
@@ -82,7 +87,9 @@ def timeline(facts: pl.DataFrame, customers: Customers, rules: StitchRules) -> T
         Each touchpoint once, numbered.
     """
     owners = customers.rows.select("ident_key").with_columns(pl.Series("customer", customers.index))
-    ordered = facts.join(owners, on="ident_key").sort("customer", "occurred_at", "event_uid")
+    # Few touchpoints have evidence, and there is much of it: it is not carried through the sort.
+    told = facts.drop(_EVIDENCE).with_row_index("fact")
+    ordered = told.join(owners, on="ident_key").sort("customer", "occurred_at", "event_uid")
     # Which content is true comes first: a correction may turn a touchpoint into one that counts nowhere.
     says_who = pl.col("type").str.starts_with("identity.")
     steps = _true_contents(ordered).filter(~says_who).with_row_index("row")
@@ -92,7 +99,7 @@ def timeline(facts: pl.DataFrame, customers: Customers, rules: StitchRules) -> T
     visit = np.full(steps.height, -1, dtype=np.int64)
     interactive = np.flatnonzero(steps["channel"].is_in(INTERACTIVE_CHANNELS).to_numpy())
     visit[interactive] = np.cumsum(runs(customer[interactive], times[interactive], _milliseconds(rules.visit_gap))) - 1
-    return Timeline(steps, customer, journey, visit)
+    return Timeline(steps, facts, customer, journey, visit)
 
 
 def _true_contents(ordered: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,8 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, TIME, conform_facts
+from pipeline.stitching.pain import EVIDENCE_TYPES
+from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.errors import translated
 from pipeline.warehouse.external import external_keys, external_table, key_array
 from pipeline.warehouse.inserts import insert_frame
@@ -23,6 +25,7 @@ from pipeline.warehouse.tables import STITCHED
 _EXTRACTS: Mapping[pl.DataType, str] = {
     TIME: "Nullable(Int64)",
     pl.Float64(): "Nullable(Float64)",
+    pl.Int64(): "Nullable(Int64)",
     pl.Boolean(): "Nullable(Bool)",
     pl.String(): "Nullable(String)",
 }

@@ -18,7 +18,7 @@ from tests.stitching.facts import DAY, MINUTE, Fact, contents, facts_frame, iden
 ANNA, HER_COOKIE, BERT, SILENT = uid(7), uid(3), uid(2**127), uid(9)
 IDENTITIES = [(ANNA, 0, ANNA), (HER_COOKIE, 13, ANNA), (BERT, 2, BERT), (SILENT, 13, SILENT)]
 RULES = StitchRules(timedelta(minutes=30), timedelta(days=30), PainPointSettings())
-THRESHOLDS = Thresholds(long_wait_s=180, low_score_share=0.25, low_nps=6)
+THRESHOLDS = Thresholds()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -11,12 +11,14 @@ import polars as pl
 
 from pipeline.stitching.frames import TIME
 
-# `row`: the touchpoint that shows it (a pain point's id comes from it); `witness`: a second one, if any.
+# `row`: the touchpoint that shows it (a pain point's id comes from it); `witness`: a second one, if any; `due_at`: from
+# when on it counts, where it is something that did not happen.
 FOUND: Final = {
     "row": pl.UInt32(),
     "witness": pl.UInt32(),
     "severity": pl.String(),
     "occurred_at": TIME,
+    "due_at": TIME,
     "order_id": pl.String(),
     "ticket_id": pl.String(),
     "detail": pl.String(),
@@ -28,10 +30,24 @@ DAY_MS: Final = 24 * HOUR_MS
 
 
 def found(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with exactly the columns of `FOUND`; a witness is optional."""
-    if "witness" not in rows.columns:
-        rows = rows.with_columns(pl.lit(None, dtype=pl.UInt32).alias("witness"))
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in FOUND.items())
+    """Return the rows with exactly the columns of `FOUND`; witness and due time are optional."""
+    optional = [pl.lit(None, FOUND[name]).alias(name) for name in ("witness", "due_at") if name not in rows.columns]
+    return rows.with_columns(optional).select(pl.col(name).cast(dtype) for name, dtype in FOUND.items())
+
+
+def first_of(touchpoints: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Return the first touchpoint of every key, in order."""
+    return touchpoints.unique(keys, keep="first", maintain_order=True)
+
+
+def one_of(text: pl.Expr, values: tuple[str, ...]) -> pl.Expr:
+    """Tell whether a text is one of the values, in any case; an absent one is none."""
+    return text.str.to_lowercase().is_in([value.lower() for value in values]).fill_null(value=False)
+
+
+def of_order(touchpoint: str, otherwise: str) -> pl.Expr:
+    """Return `touchpoint` with the order's id in the place of `{}`, or other words where no order is named."""
+    return pl.when(pl.col("order_id") != "").then(pl.format(touchpoint, "order_id")).otherwise(pl.lit(otherwise))
 
 
 def severity(amount: pl.Expr, medium_from: float, high_from: float) -> pl.Expr:

@@ -1,99 +1,85 @@
 """
-late_delivery: a parcel was handed over after the time that was promised for it.
+late_delivery and missed_promise: a parcel came after the time that was promised for it, or has not come.
 
-The rule owned here: one pain point per parcel. A parcel is a shipment where the deliveries name shipments, else the
-order; its first delivery counts, so a second or repeated `delivery.delivered` changes nothing. The promise is
-`promised_until` of the parcel's own shipment, else of a shipment of the order that is not another's, else
-`promised_delivery_at` of the order; of several the first made. Only touchpoints of the same customer are matched.
+The rule owned here: when a parcel that nobody saw arrive hurts. The missed promise is an absence: it counts from the
+promised moment on, and goes when a delivery arrives (late deliveries are the other rule's), when the order was called
+off before the promise, or when the goods were sent back, so that they must have come.
 """
+
+from typing import Final
 
 import polars as pl
 
 from pipeline.config_pain import PainPointSettings
-from pipeline.stitching.frames import TIME
-from pipeline.stitching.pain.found import DAY_MS, found, severity, spoken
+from pipeline.stitching.pain.found import DAY_MS, first_of, found, severity, spoken
+from pipeline.stitching.pain.parcels import (
+    ORDER,
+    SHIPMENT,
+    delivered_parcels,
+    first_per_parcel,
+    parcel_named,
+    promised,
+    with_orders,
+)
 
-_ORDER = ["customer", "order_id"]
-_SHIPMENT = ["customer", "shipment_id"]
+CALLED_OFF: Final = ("order.cancelled", "refund.issued")
+SENT_BACK: Final = ("return.requested", "return.received")
 
 
 def late_deliveries(steps: pl.DataFrame, _settings: PainPointSettings) -> pl.DataFrame:
     """Find parcels that were delivered later than promised: at least a day medium, at least a week high."""
-    delivered = steps.filter(pl.col("type") == "delivery.delivered")
-    parcels = _parcels(_with_orders(delivered, steps))
-    judged = _promised(parcels, steps).filter(pl.col("at") > pl.col("promise"))
+    judged = promised(delivered_parcels(steps), steps).filter(pl.col("at") > pl.col("promise"))
     late_ms = (pl.col("at") - pl.col("promise")).dt.total_milliseconds()
-    parcel = (
-        pl.when(pl.col("order_id") != "")
-        .then(pl.format("Order {}", "order_id"))
-        .otherwise(pl.format("Shipment {}", "shipment_id"))
-    )
     return found(
         judged.with_columns(
             severity(late_ms, DAY_MS, 7 * DAY_MS).alias("severity"),
             pl.col("at").alias("occurred_at"),
-            pl.format("{} arrived {} later than promised.", parcel, spoken(late_ms)).alias("detail"),
+            pl.format("{} arrived {} later than promised.", parcel_named(), spoken(late_ms)).alias("detail"),
         )
     )
 
 
-def _with_orders(touchpoints: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Fill an absent order_id from the first touchpoint of the customer that names the shipment and an order."""
-    both = steps.filter((pl.col("shipment_id") != "") & (pl.col("order_id") != ""))
-    orders = both.unique(_SHIPMENT, keep="first", maintain_order=True).select(
-        *_SHIPMENT, pl.col("order_id").alias("its_order")
+def missed_promises(steps: pl.DataFrame, _settings: PainPointSettings) -> pl.DataFrame:
+    """Find parcels that were promised and not delivered: medium, as nobody knows how late they will be."""
+    missing = promised(_without_arrival(_sent_parcels(steps), steps), steps).filter(pl.col("promise").is_not_null())
+    off = (
+        steps.filter(pl.col("type").is_in(CALLED_OFF) & (pl.col("order_id") != ""))
+        .group_by(ORDER)
+        .agg(pl.col("occurred_at").min().alias("off_at"))
     )
-    return (
-        touchpoints.join(orders, on=_SHIPMENT, how="left", maintain_order="left")
-        .with_columns(
-            pl.when(pl.col("order_id") == "")
-            .then(pl.col("its_order").fill_null(""))
-            .otherwise("order_id")
-            .alias("order_id")
+    kept = missing.join(off, on=ORDER, how="left", maintain_order="left").filter(
+        (pl.col("off_at") > pl.col("promise")).fill_null(value=True)
+    )
+    # Several parcels of an order that share its one promise miss one promise.
+    return found(
+        first_of(kept, ["witness"]).with_columns(
+            pl.col("witness").alias("row"),
+            pl.lit(None, pl.UInt32).alias("witness"),
+            pl.lit("medium").alias("severity"),
+            pl.col("promise").alias("occurred_at"),
+            pl.col("promise").alias("due_at"),
+            pl.format("{} had not arrived when it was promised.", parcel_named()).alias("detail"),
         )
-        .drop("its_order")
     )
 
 
-def _parcels(delivered: pl.DataFrame) -> pl.DataFrame:
-    """Return the first delivery of every parcel, with `at`, the time of it."""
-    named = delivered.filter(pl.col("shipment_id") != "").unique(_SHIPMENT, keep="first", maintain_order=True)
-    unnamed = (
-        delivered.filter((pl.col("shipment_id") == "") & (pl.col("order_id") != ""))
-        .join(named, on=_ORDER, how="anti", maintain_order="left")
-        .unique(_ORDER, keep="first", maintain_order=True)
-    )
-    return pl.concat([named, unnamed]).with_columns(pl.coalesce("delivered_at", "occurred_at").alias("at"))
+def _sent_parcels(steps: pl.DataFrame) -> pl.DataFrame:
+    """Return what was sent or is to be sent: every shipment that left, and every order of which none did."""
+    left = with_orders(steps.filter(pl.col("type") == "delivery.shipped"), steps)
+    orders = steps.filter(pl.col("type") == "order.placed").with_columns(pl.lit("").alias("shipment_id"))
+    return first_per_parcel(pl.concat([left, orders]).sort("row"))
 
 
-def _promised(parcels: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Add `promise` and `witness`, the row of the touchpoint that made it."""
-    shipped = _with_orders(
-        steps.filter((pl.col("type") == "delivery.shipped") & pl.col("promised_until").is_not_null()), steps
+def _without_arrival(parcels: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Drop the parcels that were delivered, by their shipment or by an order that does not say which, or sent back."""
+    delivered = with_orders(steps.filter(pl.col("type") == "delivery.delivered"), steps)
+    sent_back = steps.filter(pl.col("type").is_in(SENT_BACK) & (pl.col("order_id") != ""))
+    # A shipment that is known from its delivery alone may be any of the order's.
+    whole = delivered.filter(pl.col("order_id") != "").join(
+        parcels.filter(pl.col("shipment_id") != ""), on=SHIPMENT, how="anti"
     )
-    placed = steps.filter((pl.col("type") == "order.placed") & pl.col("promised_delivery_at").is_not_null())
-    of_order = shipped.filter(pl.col("order_id") != "")
     is_named = pl.col("shipment_id") != ""
-    sources = (
-        (_SHIPMENT, shipped.filter(pl.col("shipment_id") != ""), "promised_until", is_named),
-        (_ORDER, of_order.filter(pl.col("shipment_id") == ""), "promised_until", is_named),
-        (_ORDER, of_order, "promised_until", ~is_named),
-        (_ORDER, placed.filter(pl.col("order_id") != ""), "promised_delivery_at", pl.lit(value=True)),
-    )
-    promised = parcels.with_columns(
-        pl.lit(None, dtype=pl.UInt32).alias("witness"), pl.lit(None, dtype=TIME).alias("promise")
-    )
-    for on, promises, field, applies in sources:
-        first = promises.unique(on, keep="first", maintain_order=True).select(
-            *on, pl.col("row").alias("its_row"), pl.col(field).alias("its_promise")
-        )
-        use = pl.col("witness").is_null() & applies
-        promised = (
-            promised.join(first, on=on, how="left", maintain_order="left")
-            .with_columns(
-                pl.when(use).then("its_row").otherwise("witness").alias("witness"),
-                pl.when(use).then("its_promise").otherwise("promise").alias("promise"),
-            )
-            .drop("its_row", "its_promise")
-        )
-    return promised
+    named = parcels.filter(is_named).join(delivered.filter(is_named), on=SHIPMENT, how="anti", maintain_order="left")
+    unnamed = parcels.filter(~is_named).join(delivered, on=ORDER, how="anti", maintain_order="left")
+    arrived = pl.concat([whole.select(ORDER), sent_back.select(ORDER)])
+    return pl.concat([named, unnamed]).join(arrived, on=ORDER, how="anti", maintain_order="left").sort("row")

@@ -16,7 +16,7 @@ from pipeline.stitching.pain.found import found
 # instrument: (scale_min, scale_max) where the answer names none.
 DEFAULT_SCALES: Final = {"csat": (1.0, 5.0), "ces": (1.0, 7.0), "star": (1.0, 5.0)}
 # Scores are short decimals; a share of a scale may miss them by the last bit.
-_ROUNDING: Final = 1e-9
+ROUNDING: Final = 1e-9
 
 
 def low_scores(steps: pl.DataFrame, settings: PainPointSettings) -> pl.DataFrame:
@@ -39,7 +39,7 @@ def low_scores(steps: pl.DataFrame, settings: PainPointSettings) -> pl.DataFrame
     limit = (
         pl.when(is_nps)
         .then(float(settings.low_nps))
-        .otherwise(pl.col("low_end") + settings.low_score_share * reach + _ROUNDING)
+        .otherwise(pl.col("low_end") + settings.low_score_share * reach + ROUNDING)
     )
     worst = pl.when(is_nps).then(settings.low_nps / 2).otherwise(pl.col("low_end"))
     instrument = pl.col("instrument").replace({"nps": "NPS", "csat": "CSAT", "ces": "CES", "star": "star rating"})

@@ -14,12 +14,24 @@ import polars as pl
 
 from pipeline.config_pain import PainPointSettings
 from pipeline.stitching.columns import Ints, listed, masked_ids, offsets_of
-from pipeline.stitching.frames import PAIN_COLUMNS, TIME, conform
-from pipeline.stitching.pain.contacts import long_waits, unresolved_contacts
+from pipeline.stitching.frames import EVIDENCE_COLUMNS, EVIDENCE_FIELDS, PAIN_COLUMNS, conform
+from pipeline.stitching.pain.abandoned_checkout import BOUGHT, CHECKOUT, abandoned_checkouts
+from pipeline.stitching.pain.bot_loop import bot_loops
+from pipeline.stitching.pain.churned import CHURN_TYPES, churned
+from pipeline.stitching.pain.complaint import complaints
+from pipeline.stitching.pain.contacts import CALL, CHAT, ESCALATED, long_waits, transfers, unresolved_contacts
+from pipeline.stitching.pain.damaged_or_lost import damaged_or_lost
 from pipeline.stitching.pain.failed_payment import failed_payments
 from pipeline.stitching.pain.found import FOUND
-from pipeline.stitching.pain.late_delivery import late_deliveries
+from pipeline.stitching.pain.interface import rage_clicks, ui_errors
+from pipeline.stitching.pain.late_delivery import CALLED_OFF, SENT_BACK, late_deliveries, missed_promises
 from pipeline.stitching.pain.low_score import low_scores
+from pipeline.stitching.pain.parcels import PARCEL_TYPES
+from pipeline.stitching.pain.repeat_contact import CONTACT_TYPES, repeat_contacts
+from pipeline.stitching.pain.returns import stalled_returns
+from pipeline.stitching.pain.reviews import bad_reviews, product_flaws
+from pipeline.stitching.pain.slow_reply import SLOW_REPLY_TYPES, slow_replies
+from pipeline.stitching.pain.tickets import reopened_tickets
 from pipeline.stitching.timeline import Timeline
 
 
@@ -33,30 +45,68 @@ class PainRule:
         version: Of the rule; greater after every change of meaning.
         shown_by: Types of touchpoints that can show it; without one of them the rule is not asked.
         also_reads: Types that it looks at besides; it sees no others.
-        find: From the touchpoints (facts with `row` and `customer`, in order) to rows of `FOUND`.
+        columns: What it reads beside row, customer, occurred_at, type, order_id and ticket_id.
+        find: From the touchpoints, in order, to rows of `FOUND`.
     """
 
     kind: str
     version: int
     shown_by: tuple[str, ...]
     also_reads: tuple[str, ...]
+    columns: tuple[str, ...]
     find: Callable[[pl.DataFrame, PainPointSettings], pl.DataFrame]
 
 
-_CHATS: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
+_PROMISES: Final = ("shipment_id", "delivered_at", "promised_until", "promised_delivery_at")
+_DAMAGE: Final = ("shipment_id", "status", "condition", "reason")
+_ORDERS: Final = (*PARCEL_TYPES, *CALLED_OFF, *SENT_BACK)
+_LEFT: Final = ("order.placed", "delivery.shipped")
+_BROKEN: Final = ("delivery.status_changed", "delivery.delivered", "return.requested")
+_FLAWED: Final = (*dict.fromkeys((*_PROMISES, *_DAMAGE)), "product_id", "rating", "scale")
+_CLICK: Final = ("url", "element", "x", "y", "ok")
+_TALK: Final = ("conversation_id", "channel", "party", "text_hash", "handoff", "resolved")
+_MAIL: Final = ("direction", "thread_id", "public_reply", "source", "calendar")
+_LEAVING: Final = ("subscription_id", "effective_at", "voluntary", "reason")
+_SCORE: Final = ("instrument", "score", "scale_min", "scale_max")
+_RETURNED: Final = ("return.requested", "refund.issued")
+
+# In alphabetical order: kind, version, types that show it, further types, further columns, the rule.
 RULES: Final[tuple[PainRule, ...]] = (
-    PainRule("failed_payment", 1, ("payment.failed",), ("payment.made",), failed_payments),
+    PainRule("abandoned_checkout", 1, (CHECKOUT,), ("payment.failed", *BOUGHT), (), abandoned_checkouts),
+    PainRule("bad_review", 1, ("review.published",), (), ("rating", "scale"), bad_reviews),
+    PainRule("bot_loop", 1, CHAT, (ESCALATED,), _TALK, bot_loops),
+    PainRule("churned", 1, ("subscription.cancelled",), CHURN_TYPES, _LEAVING, churned),
+    PainRule("complaint", 1, ("complaint.raised",), (), ("category", "severity", "regulator_ref"), complaints),
+    PainRule("damaged_or_lost", 1, _BROKEN, PARCEL_TYPES, _DAMAGE, damaged_or_lost),
+    PainRule("failed_payment", 1, ("payment.failed",), ("payment.made",), (), failed_payments),
+    PainRule("late_delivery", 1, ("delivery.delivered",), PARCEL_TYPES, _PROMISES, late_deliveries),
+    PainRule("long_wait", 1, (CALL, *CHAT), (), ("conversation_id", "wait_s"), long_waits),
+    PainRule("low_score", 1, ("survey.answered",), (), _SCORE, low_scores),
+    PainRule("missed_promise", 1, _LEFT, _ORDERS, _PROMISES, missed_promises),
+    PainRule("product_flaw", 1, ("return.requested", "review.published"), _ORDERS, _FLAWED, product_flaws),
+    PainRule("rage_click", 1, ("ui.clicked",), (), _CLICK, rage_clicks),
+    PainRule("reopened_ticket", 1, ("support.ticket_reopened",), ("support.ticket_solved",), (), reopened_tickets),
     PainRule(
-        "late_delivery",
+        "repeat_contact",
         1,
-        ("delivery.delivered",),
-        ("delivery.shipped", "delivery.status_changed", "order.placed"),
-        late_deliveries,
+        CONTACT_TYPES,
+        ("support.email_sent",),
+        ("conversation_id", "direction", "thread_id"),
+        repeat_contacts,
     ),
-    PainRule("long_wait", 1, ("support.call_ended", *_CHATS), (), long_waits),
-    PainRule("low_score", 1, ("survey.answered",), (), low_scores),
-    PainRule("unresolved_contact", 1, ("support.call_ended", "support.chat_ended"), (), unresolved_contacts),
+    PainRule("slow_reply", 1, SLOW_REPLY_TYPES, (), _MAIL, slow_replies),
+    PainRule("stalled_return", 1, ("return.received",), _RETURNED, ("return_id",), stalled_returns),
+    PainRule("transferred", 1, (CALL, ESCALATED), (), ("conversation_id", "transfers", "from"), transfers),
+    PainRule("ui_error", 1, ("ui.error_shown",), (), ("code",), ui_errors),
+    PainRule("unresolved_contact", 1, (CALL, CHAT[-1]), (), ("resolved",), unresolved_contacts),
 )
+
+EVIDENCE_TYPES: Final = tuple(sorted({name for rule in RULES for name in (*rule.shown_by, *rule.also_reads)}))
+"""Types of touchpoints that any rule looks at: only their evidence need be read."""
+
+_EVIDENCE: Final = [*EVIDENCE_COLUMNS, *(name for name, _ in EVIDENCE_FIELDS)]
+_ALWAYS: Final = ("row", "customer", "occurred_at", "type", "order_id", "ticket_id")
+_STEP: Final = (*_ALWAYS, "fact", "channel", "url", "shipment_id", "conversation_id")
 _DESCRIBED: Final = FOUND | {"pain_point_id": pl.Binary(), "kind": pl.String(), "rule_version": pl.Int32()}
 
 
@@ -72,14 +122,16 @@ def pain_points_of(timeline: Timeline, journey_number: Ints, settings: PainPoint
     Returns:
         The columns of `PAIN_COLUMNS` in order of (customer, occurred_at, kind, touchpoint), and the customer of each.
     """
-    present = set(timeline.steps["type"].unique())
+    told = evidence_of(timeline)
+    present = set(told["type"].cast(pl.String).unique())
     event_uids = timeline.steps["event_uid"]
     everything = [pl.DataFrame(schema=_DESCRIBED)]
     for rule in RULES:
         if present.isdisjoint(rule.shown_by):
             continue
-        read = timeline.steps.filter(pl.col("type").is_in([*rule.shown_by, *rule.also_reads]))
-        found = rule.find(read, settings)
+        found = rule.find(_read_by(rule, told), settings)
+        if not found.height:
+            continue
         ids = masked_ids(event_uids.gather(found["row"]), f"pain_point:{rule.kind}")
         everything.append(
             found.with_columns(
@@ -94,6 +146,21 @@ def pain_points_of(timeline: Timeline, journey_number: Ints, settings: PainPoint
     return _described(ordered, event_uids, journey_number), ordered["customer"].to_numpy()
 
 
+def _read_by(rule: PainRule, told: pl.DataFrame) -> pl.DataFrame:
+    """Return what a rule looks at: few columns, as every join of a rule carries all of them along."""
+    types = {*rule.shown_by, *rule.also_reads}
+    looked_at = np.array([name in types for name in EVIDENCE_TYPES])
+    mask = looked_at[told["type"].to_physical().to_numpy()]
+    return told.select(*_ALWAYS, *rule.columns).filter(pl.Series(mask))
+
+
+def evidence_of(timeline: Timeline) -> pl.DataFrame:
+    """Return the touchpoints that any rule looks at, with all that the rules may ask of them, in order."""
+    chosen = timeline.steps.select(_STEP).filter(pl.col("type").is_in(EVIDENCE_TYPES))
+    evidence = timeline.facts.select(_EVIDENCE)[chosen["fact"]]
+    return chosen.hstack(evidence).with_columns(pl.col("type").cast(pl.Enum(EVIDENCE_TYPES)))
+
+
 def _described(found: pl.DataFrame, event_uids: pl.Series, journey_number: Ints) -> pl.DataFrame:
     ends = found.select(first=pl.min_horizontal("row", "witness"), last=pl.max_horizontal("row", "witness")).to_numpy()
     counted = np.ones(ends.shape, dtype=np.bool_)
@@ -105,7 +172,7 @@ def _described(found: pl.DataFrame, event_uids: pl.Series, journey_number: Ints)
             "pain_severity": found["severity"],
             "pain_journey": journey_number[ends[:, 1]],
             "pain_occurred_at": found["occurred_at"],
-            "pain_due_at": pl.Series([None] * found.height, dtype=TIME),
+            "pain_due_at": found["due_at"],
             "pain_order_id": found["order_id"],
             "pain_ticket_id": found["ticket_id"],
             "pain_evidence": listed(event_uids.gather(ends[counted]), offsets_of(counted.sum(axis=1))),
