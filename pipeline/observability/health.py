@@ -77,8 +77,8 @@ class Health:
         """Judge whether the process can do its work now."""
         live = self.is_live()
         with self._lock:
-            if self._not_ready is not None:
-                return Verdict(ok=False, reason=self._not_ready)
-            if self._blocked:
-                return Verdict(ok=False, reason="; ".join(f"{part}: {why}" for part, why in self._blocked.items()))
+            reasons = [] if self._not_ready is None else [self._not_ready]
+            reasons += [f"{part}: {why}" for part, why in self._blocked.items()]
+        if reasons:
+            return Verdict(ok=False, reason="; ".join(reasons))
         return live

@@ -5,17 +5,35 @@ Kept apart from the worker's life so that tests can live one with other work.
 """
 
 from collections.abc import Callable
+from functools import cache
+
+import polars as pl
 
 from pipeline.config import Settings
 from pipeline.observability.metrics import Metrics
+from pipeline.streaming import entry
 from pipeline.streaming.landing import Landing, Origin
+from pipeline.streaming.making import Making
 from pipeline.streaming.ports import Announcer, Publisher
 from pipeline.streaming.runner import BatchWork
 from pipeline.streaming.stitcher import StitchRulesOf
+from pipeline.streaming.switching import ActiveOnly
 from pipeline.streaming.work import Land, LandWork, StitchWork
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.facts import FactStore
 from pipeline.warehouse.results import StitchStore
+from pipeline.warehouse.rules import RulesBook, State
+from pipeline.warehouse.rules_making import MakingStore
+
+
+def enter_land(settings: Settings) -> Settings:
+    """Let a landing worker begin; see `pipeline.streaming.entry`."""
+    return entry.enter_land(connect(settings.clickhouse), settings)
+
+
+def enter_stitch(settings: Settings, *, recorded: bool) -> Settings:
+    """Let a stitching worker begin; see `pipeline.streaming.entry`."""
+    return entry.enter_stitch(connect(settings.clickhouse), settings, recorded=recorded)
 
 
 def landing_work(settings: Settings, announcer: Announcer, log_id: Callable[[], str], metrics: Metrics) -> BatchWork:
@@ -47,5 +65,16 @@ def stitching_work(settings: Settings, publisher: Publisher, worker: str, metric
         client = connect(settings.clickhouse)
         return StitchStore(client, settings.stitching.rules_version, settings.stitching.sweep_margin)
 
+    def open_making(stitch: Callable[[pl.Series], object]) -> Making:
+        store = MakingStore(connect(settings.clickhouse), version, settings.stitching.sweep_margin)
+        return Making(store, stitch, serves=(State.MAKING,))
+
+    @cache
+    def book() -> RulesBook:
+        return RulesBook(connect(settings.clickhouse))
+
+    version = settings.stitching.rules_version
     rules = StitchRulesOf(settings.identity, settings.stitching, settings.pain_points)
-    return StitchWork(open_store, publisher, rules, worker, metrics)
+    return StitchWork(
+        open_store, ActiveOnly(publisher, version, lambda: book().active()), rules, worker, metrics, open_making
+    )

@@ -16,10 +16,12 @@ import polars as pl
 
 from pipeline.contracts.updates import KEY_BYTES, Dirty, decode_dirty
 from pipeline.observability.metrics import Metrics
+from pipeline.streaming.making import Making, must_rest
 from pipeline.streaming.ports import Publisher
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.stitch_port import StitchStore
 from pipeline.streaming.stitcher import StitchOutcome, StitchRulesOf, stitch_batch
+from pipeline.warehouse.rules import Progress, State
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +117,11 @@ class StitchWork:
         rules: StitchRulesOf,
         worker: str,
         metrics: Metrics,
+        open_making: Callable[[Callable[[pl.Series], object]], Making] | None = None,
     ) -> None:
+        self._open_making = open_making
+        self._making: Making | None = None
+        self._is_dropped = False
         self._open_store = open_store
         self._store: StitchStore | None = None
         self._publisher = publisher
@@ -136,7 +142,7 @@ class StitchWork:
         for chunk in chunks:
             if chunk.lost:
                 self._metrics.count("throughline_lost_records_total", chunk.lost, topic=chunk.topic)
-        if len(keys):
+        if len(keys) and not self._is_dropped:
             self._stitch(keys)
         received_ms = [dirty.received_at_ms for dirty in announced if dirty.received_at_ms is not None]
         ages_s = time.time() - np.array(received_ms, dtype=np.float64) / 1000
@@ -144,6 +150,9 @@ class StitchWork:
 
     def sweep(self) -> bool:
         """Find identifiers whose announcement was lost and stitch them; True if there may be more."""
+        progress = self._make()
+        if progress is not None and not progress.state.is_whole:
+            return not self._is_dropped and not must_rest(progress)
         limit, began = self._rules.stitching.max_batch_keys, datetime.now(UTC)
         is_full = self._swept_to is None or self._sweeps % FULL_SWEEP_EVERY == 0
         found = self._opened().stale_identifiers(limit, None if is_full else self._swept_to)
@@ -157,6 +166,20 @@ class StitchWork:
         self._sweeps += 1
         self._swept_to = began - 2 * self._rules.stitching.sweep_margin - CLOCK_SLACK
         return False
+
+    def _make(self) -> Progress | None:
+        """Make a range of the results that this version does not have yet, where another worker or none does."""
+        if self._open_making is None:
+            return None
+        if self._making is None:
+            self._making = self._open_making(self._stitch)
+        progress = self._making.step()
+        if progress.state is State.DROPPED and not self._is_dropped:
+            self._is_dropped = True
+            logger.error(
+                "rules version %s was dropped; this worker only reads on: stop it", self._rules.stitching.rules_version
+            )
+        return progress
 
     def _opened(self) -> StitchStore:
         if self._store is None:

@@ -26,6 +26,7 @@ from pipeline.observability.metrics import Metrics, process_metrics
 from pipeline.observability.server import serve
 from pipeline.streaming.announcing import DirtyAnnouncer, LagPatience, StitchLag
 from pipeline.streaming.app import Role, WorkerApp, create_app
+from pipeline.streaming.entry import Refused
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.publishing import JourneyPublisher, KafkaWriter
 from pipeline.streaming.retry import Backoff, Persistence
@@ -43,30 +44,40 @@ APP_STOP_TIMEOUT_S = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker does, how it lets go of the outside when it stops, and what runs beside it with the Faust app."""
+    """
+    What a worker does.
 
-    work: BatchWork
+    Attributes:
+        enter: Asks the warehouse for the settings to work with; blocks, raises `Refused` if it must not begin.
+        open: Makes the work of these settings.
+        let_go: Lets go of the outside when the worker stops.
+        beside: What runs beside the work with the Faust app.
+    """
+
+    enter: Callable[[], Settings]
+    open: Callable[[Settings], BatchWork]
     let_go: Callable[[], None] = lambda: None
     beside: Callable[[Foreign], Coroutine[None, None, None]] | None = None
 
 
-def run_worker(role: Role, settings: Settings) -> int:
+def run_worker(role: Role, settings: Settings, *, recorded: bool = False) -> int:
     """
     Run a worker until SIGTERM or SIGINT.
 
     Args:
         role: `land` or `stitch`.
         settings: All settings; `observability.port` is where its metrics are served.
+        recorded: A stitch worker takes the rules that are recorded for its version instead of those of the settings.
 
     Returns:
-        Exit code: 0 when told to stop, 1 if it broke.
+        Exit code: 0 when told to stop, 1 if it broke, 2 if its settings do not fit what is recorded.
     """
     logs.configure(settings.observability)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     process_metrics(registry)
     writer = KafkaWriter(settings.kafka)
-    job = _landing(settings, writer, metrics) if role == "land" else _stitching(settings, writer, metrics)
+    job = _landing(settings, writer, metrics) if role == "land" else _stitching(settings, writer, metrics, recorded)
     health = Health(settings.observability.progress_timeout)
     worker = Worker(role, settings, job, metrics, health)
     with serve(settings.observability, registry, health) as server:
@@ -85,7 +96,7 @@ def run_worker(role: Role, settings: Settings) -> int:
 
 def _landing(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
     from pipeline.streaming.audit import Audit  # noqa: PLC0415 - heavy imports belong to the role that needs them
-    from pipeline.streaming.wiring import landing_work  # noqa: PLC0415 - see above
+    from pipeline.streaming.wiring import enter_land, landing_work  # noqa: PLC0415 - see above
 
     lag = patience = None
     if settings.kafka.feeder_max_lag_bytes:
@@ -96,15 +107,22 @@ def _landing(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
     def log_id() -> str:
         return settings.kafka.log_id or writer.cluster_id()
 
-    work = landing_work(settings, announcer, log_id, metrics)
-    return Job(work, announcer.stop, Audit(settings.clickhouse, log_id, metrics).run)
+    return Job(
+        lambda: enter_land(settings),
+        lambda entered: landing_work(entered, announcer, log_id, metrics),
+        announcer.stop,
+        Audit(settings.clickhouse, log_id, metrics).run,
+    )
 
 
-def _stitching(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
-    from pipeline.streaming.wiring import stitching_work  # noqa: PLC0415 - see _landing
+def _stitching(settings: Settings, writer: KafkaWriter, metrics: Metrics, recorded: bool) -> Job:
+    from pipeline.streaming.wiring import enter_stitch, stitching_work  # noqa: PLC0415 - see _landing
 
     name = f"{socket.gethostname()}-{os.getpid()}"
-    return Job(stitching_work(settings, JourneyPublisher(writer), name, metrics))
+    return Job(
+        lambda: enter_stitch(settings, recorded=recorded),
+        lambda entered: stitching_work(entered, JourneyPublisher(writer), name, metrics),
+    )
 
 
 class Worker:
@@ -118,11 +136,12 @@ class Worker:
         self._health = health
         self._signs = StageSigns(role, metrics, health)
         self._stop = asyncio.Event()
+        self._is_refused = False
         self.is_clean = True
 
     async def run(self, partitions_of: Callable[[str], int]) -> int:
         """
-        Wait for the broker, work until a signal, stop.
+        Wait for the warehouse and the broker, work until a signal, stop.
 
         Args:
             partitions_of: Asks the broker for a topic; blocks, raises while there is no broker or no such topic.
@@ -135,7 +154,9 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         longest = self._settings.clickhouse.retry_backoff_max
         persistence = Persistence(Backoff(FIRST_PAUSE, longest), self._signs)
-        worker = create_app(self._settings, self._role, self._job.work, persistence)
+        if not await self._until(self._enter(persistence)):
+            return 2 if self._is_refused else 0
+        worker = create_app(self._settings, self._role, self._job.open(self._settings), persistence)
         if not await self._until(self._wait_for_broker(persistence, worker.topics, partitions_of)):
             return 0
         try:
@@ -173,6 +194,27 @@ class Worker:
                 self._health.ready()
                 logger.info("%s worker %s is ready", self._role, os.getpid())
             await asyncio.sleep(0.1)
+
+    async def _enter(self, persistence: Persistence) -> bool:
+        """Take over the settings to work with; False, and the reason in the log, if this worker must not begin."""
+        thread = WorkThread("enter")
+
+        def enter() -> Settings | Refused:
+            try:
+                return self._job.enter()
+            except Refused as refusal:
+                return refusal
+
+        try:
+            entered = await persistence.until_done("enter", lambda: thread.run(enter), self._stop.is_set)
+        finally:
+            thread.close()
+        if isinstance(entered, Refused):
+            self._is_refused = True
+            logger.error("%s worker refused: %s", self._role, entered)
+        elif entered is not None:
+            self._settings = entered
+        return isinstance(entered, Settings)
 
     async def _wait_for_broker(
         self, persistence: Persistence, topics: tuple[str, ...], partitions_of: Callable[[str], int]

@@ -118,7 +118,7 @@ RULES_PROGRESS = Table(
 
 LANDING_SETTINGS = Table(
     name="landing_settings",
-    comment="Settings that landed identifiers depend on; key and region of the first row hold, blocklists add up.",
+    comment="Settings that landed identifiers depend on, row by row as land workers had them.",
     engine="MergeTree",
     order_by=("recorded_at",),
     columns=columns_of(
@@ -126,6 +126,7 @@ LANDING_SETTINGS = Table(
             ("hash_key", "String", "Fingerprint of the key that identifiers are hashed with."),
             ("phone_region", "String", "Region of phone numbers in national form; empty: none."),
             ("blocklist", "Array(String)", "Values that were dropped when they landed, from now on."),
+            ("begins", "Bool", "Whether nothing had landed yet: rows before this one do not count."),
             ("recorded_at", MICROS, "When a landing worker first had these settings."),
         ]
     ),
