@@ -43,12 +43,14 @@ class Closure:
         links: Live links inside the blocks, once each, the stronger end first: a, a_kind, b, b_kind, first_seen.
         statements: The aliases and unlinks that hold among the identifiers.
         said: All statements about the identifiers as they were read, withdrawals too.
+        hubs: ident_key of the dirty identifiers, and of neighbours that had to learn of them, that crossed a cap.
     """
 
     identifiers: pl.DataFrame
     links: pl.DataFrame
     statements: Statements
     said: pl.DataFrame
+    hubs: pl.DataFrame
 
 
 def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySettings) -> Closure:
@@ -76,7 +78,8 @@ def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySetting
         reached = pl.concat([reached, front])
     identifiers = explored.known.join(reached, on="ident_key", how="semi")
     statements = store.statements(identifiers["ident_key"])
-    return Closure(identifiers, _links_among(explored.offers, reached), statements_that_hold(statements), statements)
+    links = _links_among(explored.offers, reached)
+    return Closure(identifiers, links, statements_that_hold(statements), statements, explored.hubs)
 
 
 class _Explored:
@@ -87,6 +90,7 @@ class _Explored:
         self._settings = settings
         self.known = pl.DataFrame(schema=_KNOWN)
         self.offers = pl.DataFrame(schema=_OFFERS)
+        self.hubs = pl.DataFrame(schema={"ident_key": pl.Binary})
 
     def explore_dirty(self, dirty: pl.DataFrame) -> pl.DataFrame:
         """Explore dirty identifiers and the neighbours that have to learn that one of them crossed a cap."""
@@ -95,6 +99,7 @@ class _Explored:
             hubs = self.explore(dirty)
             if hubs.is_empty():
                 break
+            self.hubs = pl.concat([self.hubs, hubs.select("ident_key").unique()])
             waiting = self._store.overlooked_neighbours(hubs).to_frame("ident_key")
             dirty = waiting.join(everything, on="ident_key", how="anti")
             everything = pl.concat([everything, dirty])
@@ -119,8 +124,10 @@ class _Explored:
             .select(a="ident_key", a_kind="kind", b="neighbour", b_kind="neighbour_kind", first_seen="seen")
             .with_columns(alias=pl.lit(value=False))
         )
-        self.offers = pl.concat([self.offers, offered, _aliases(statements)], how="vertical_relaxed")
-        self.known = pl.concat([self.known, self._describe(fresh, hoods, statements, shared)])
+        open_ends = fresh.join(shared, on="ident_key", how="anti")
+        self.offers = pl.concat([self.offers, offered, _stated(statements, open_ends)], how="vertical_relaxed")
+        own = statements.join(fresh, left_on="a", right_on="ident_key", how="semi")
+        self.known = pl.concat([self.known, self._describe(fresh, hoods, own, shared)])
         return judgement.crossed
 
     def _describe(
@@ -139,11 +146,23 @@ class _Explored:
         return linked.with_columns(shared=is_shared).select(*_KNOWN)
 
 
-def _aliases(statements: pl.DataFrame) -> pl.DataFrame:
-    """Every alias ever stated, also withdrawn ones: a block may be larger than what holds, never smaller."""
+def _stated(statements: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
+    """
+    Return the connections that statements make, from these ends: a block may be larger than what holds, never smaller.
+
+    Every alias ever stated, also a withdrawn one; and where several contents of one statement name other pairs, each
+    identifier of one with each of another: whose content is true decides about all of them.
+    """
+    aliases = statements.filter((pl.col("statement") == 1) & (pl.col("withdraws") == "")).select(
+        "a", "a_kind", "b", "b_kind", first_seen="occurred_at"
+    )
+    corrected = statements.filter(pl.col("a").n_unique().over("event_uid") > 2).select("event_uid", "a", "a_kind")
+    others = corrected.select("event_uid", b="a", b_kind="a_kind")
+    together = corrected.join(others, on="event_uid").filter(pl.col("a") != pl.col("b"))
+    apart = together.select("a", "a_kind", "b", "b_kind", first_seen=pl.lit(None, _MS))
     return (
-        statements.filter((pl.col("statement") == 1) & (pl.col("withdraws") == ""))
-        .select("a", "a_kind", "b", "b_kind", first_seen="occurred_at")
+        pl.concat([aliases, apart], how="vertical_relaxed")
+        .join(ends, left_on="a", right_on="ident_key", how="semi")
         .with_columns(alias=pl.lit(value=True))
     )
 

@@ -90,7 +90,7 @@ def stitch_batch(
     identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
     clock.lap("closure")
     facts_read = published = 0
-    for group in _groups(identities):
+    for group in _groups(identities, dirty, blocks.hubs):
         before = store.journeys(group["ident_key"])
         facts = store.facts(group["ident_key"])
         clock.lap("read")
@@ -112,14 +112,26 @@ def stitch_batch(
     return StitchOutcome(version, identities.height, facts_read, published, clock.seconds)
 
 
-def _groups(identities: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Split identities into groups of whole customers, each as large as the bound allows."""
+def _groups(identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """
+    Split identities into groups of whole customers, each as large as the bound allows, in the order of writing.
+
+    A worker may die between two groups, and what the sweep had found is not delivered again. Whoever the sweep would
+    find again is therefore written after those that are only found through him: first who is not dirty himself, then
+    the dirty, last the hubs whose crossing made their neighbours dirty.
+    """
     if identities.is_empty():
         return
-    sizes = identities.group_by("customer_uid").len().sort("customer_uid")
+    is_dirty = pl.col("ident_key").is_in(dirty.implode()).cast(pl.Int8)
+    is_hub = pl.col("ident_key").is_in(hubs["ident_key"].implode()).cast(pl.Int8)
+    sizes = (
+        identities.group_by("customer_uid")
+        .agg(pl.len(), turn=(is_dirty + 2 * is_hub).max())
+        .sort("turn", "customer_uid")
+    )
     numbered = sizes.with_columns(group=(pl.col("len").cum_sum() - pl.col("len")) // _GROUP_IDENTIFIERS)
     grouped = identities.join(numbered.select("customer_uid", "group"), on="customer_uid")
-    for _, group in grouped.group_by("group", maintain_order=True):
+    for _, group in grouped.sort("group", maintain_order=True).group_by("group", maintain_order=True):
         yield group.drop("group")
 
 

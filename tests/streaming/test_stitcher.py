@@ -17,6 +17,7 @@ from pipeline.streaming.landing import Landing, Origin
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.stitcher import StitchOutcome, StitchRulesOf, stitch_batch
 from pipeline.warehouse.connection import connect
+from pipeline.warehouse.errors import WarehouseUnavailable
 from pipeline.warehouse.facts import FactStore
 from pipeline.warehouse.results import StitchStore
 
@@ -200,3 +201,32 @@ def test_a_journey_that_moves_to_another_customer_leaves_a_tombstone(shop: Shop)
 def test_an_unknown_dirty_identifier_is_passed_over(shop: Shop) -> None:
     """An announcement whose facts are not there yet writes nothing."""
     assert shop.stitch([b"\x01" * 16]).identifiers == 0
+
+
+@pytest.mark.parametrize("written", [1, 2])
+@pytest.mark.parametrize("who", ["ada", "eve", "kim", "joy"])
+def test_a_death_between_two_groups_leaves_nothing_that_the_sweep_cannot_find(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, who: str, written: int
+) -> None:
+    monkeypatch.setattr("pipeline.streaming.stitcher._GROUP_IDENTIFIERS", 1)
+    shop.land(touch(1, 0, {"customer_id": who, "cookie_id": f"kiosk of {who}"}))
+    shop.stitch()
+    shop.land(touch(2, 5, {"customer_id": f"not {who}", "cookie_id": f"kiosk of {who}"}))
+    insert, left = shop.store.insert_stitched, iter([True] * written)
+
+    def insert_or_die(frame: pl.DataFrame) -> None:
+        if not next(left, False):
+            raise WarehouseUnavailable("killed")
+        insert(frame)
+
+    monkeypatch.setattr(shop.store, "insert_stitched", insert_or_die)
+    with pytest.raises(WarehouseUnavailable):
+        shop.stitch(shop.store.stale_identifiers(100).to_list())
+    monkeypatch.undo()
+    shop.stitch(shop.store.stale_identifiers(100).to_list())
+    found = shop.rows("SELECT toString(ident_key), shared, toString(customer_uid) FROM v_identities")
+    assert sorted(found) == sorted(
+        (str(UUID(bytes=one)), one == key("cookie_id", f"kiosk of {who}"), str(UUID(bytes=one)))
+        for one in (key("customer_id", who), key("customer_id", f"not {who}"), key("cookie_id", f"kiosk of {who}"))
+    )
+    assert shop.rows("SELECT DISTINCT length(identifiers) FROM v_customers") == [(1,)]
