@@ -1,7 +1,8 @@
 """
 What was said about identity and still holds: aliases, unlinks and their withdrawals (CONTRACT: Identifiers).
 
-The rule owned here: a withdrawal takes back every statement of the same source, type and pair that has the id it
+The rule owned here: of several contents of one touchpoint only the greatest says anything, be it another pair, the
+other type or a withdrawal. A withdrawal takes back every statement of the same source, type and pair that has the id it
 names, whatever arrived first; it says nothing itself and cannot be withdrawn.
 """
 
@@ -47,7 +48,7 @@ def statements_that_hold(statements: pl.DataFrame) -> Statements:
             pl.col("statement").cast(pl.Int8),
         )
         .sort("content_version", descending=True)
-        .unique(["event_uid", "statement"], keep="first", maintain_order=True)
+        .unique("event_uid", keep="first", maintain_order=True)
     )
     withdrawals = said.filter(pl.col("withdraws") != "").select(
         "a", "b", "statement", "source", pl.col("withdraws").alias("event_id")

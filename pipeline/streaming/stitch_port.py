@@ -25,7 +25,7 @@ class StitchStore(Protocol):
         """Return the kind of identifiers that have touchpoints of their own."""
 
     def statements(self, keys: pl.Series) -> pl.DataFrame:
-        """Return all statements about identifiers, withdrawals included."""
+        """Return every content of all statements of which one content names one of the identifiers."""
 
     def overlooked_neighbours(self, hubs: pl.DataFrame) -> pl.Series:
         """Return the neighbours that may not know yet that these hubs crossed a cap."""

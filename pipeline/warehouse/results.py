@@ -49,7 +49,7 @@ WHERE ident_key IN (SELECT ident_key FROM keys) GROUP BY ident_key
 _STATEMENTS = """
 SELECT a, a_kind, b, b_kind, toInt8(statement) AS statement, withdraws, source, event_id, occurred_at, event_uid,
        reverse(reinterpretAsFixedString(content_version)) AS content_version
-FROM identity_statements WHERE a IN (SELECT ident_key FROM keys)
+FROM identity_statements WHERE {of} IN (SELECT ident_key FROM keys)
 """
 
 # A version later than `completed_at` of the batch that landed a link was read after that link was there. Where the
@@ -165,8 +165,19 @@ class StitchStore(LedgerStore):
         return self._read(_KINDS, keys)
 
     def statements(self, keys: pl.Series) -> pl.DataFrame:
-        """Read the statements about identifiers: a, a_kind, b, b_kind, statement (1 alias, 2 unlink), withdraws."""
-        return self._read(_STATEMENTS, keys)
+        """
+        Read every content of the statements that name identifiers in one of their contents.
+
+        Which content is true can only be told from all of them, and a correction may name other identifiers.
+
+        Returns:
+            a, a_kind, b, b_kind, statement (1 alias, 2 unlink), withdraws, source, event_id, occurred_at, event_uid,
+            content_version; both directions of each pair, copies are possible.
+        """
+        named = self._read(_STATEMENTS.replace("{of}", "a"), keys)
+        if named.is_empty():
+            return named
+        return self._read(_STATEMENTS.replace("{of}", "event_uid"), named["event_uid"].unique())
 
     def facts(self, keys: pl.Series) -> pl.DataFrame:
         """Read the touchpoints whose subject is among the keys, as `FACTS_SCHEMA`; contents may repeat."""

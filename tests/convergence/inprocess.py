@@ -48,6 +48,7 @@ class Pipeline:
         self.rules = StitchRulesOf(identity, StitchingSettings(), PainPointSettings())
         self.dirty: list[bytes] = []
         self._warehouse = Warehouse(database.url.get_secret_value())
+        self._client = connect(database)
         self._landing = Landing(FactStore(connect(database)), self, identity, Origin("log", MAX_RECORD_BYTES))
         self._stores = [StitchStore(connect(database), 1, timedelta(seconds=120)) for _ in range(workers)]
         self._offset = 0
@@ -73,6 +74,11 @@ class Pipeline:
             keys, self.dirty = self.dirty, []
         found = pl.Series("ident_key", keys, pl.Binary)
         stitch_batch(found, self._stores[worker], self, self.rules, f"worker-{worker}")
+
+    def forget(self) -> None:
+        """Empty the warehouse of facts and results."""
+        for table in ("touchpoints", "identity_links", "identity_statements", "landed", "stitched", "identity_ledger"):
+            self._client.command(f"TRUNCATE TABLE {table}")
 
     def dump(self) -> Dump:
         """Return the order-free views."""

@@ -73,6 +73,24 @@ def test_of_several_contents_the_greatest_counts() -> None:
     assert statements_that_hold(pl.concat([corrected, old])).aliases.rows() == [(ANNA, CARA, at(4))]
 
 
+def test_a_correction_may_turn_an_alias_into_an_unlink_or_into_its_own_withdrawal() -> None:
+    old = said((ANNA, BERT, ALIAS, "crm", "1", "", 4), uid=1, version=1)
+    turned = statements_that_hold(pl.concat([said((ANNA, BERT, UNLINK, "crm", "1", "", 4), uid=1, version=2), old]))
+    assert turned.aliases.is_empty()
+    assert turned.unlinks.rows() == [(ANNA, BERT)]
+    taken_back = said((ANNA, BERT, ALIAS, "crm", "1", "1", 4), uid=1, version=2)
+    assert statements_that_hold(pl.concat([old, taken_back])).aliases.is_empty()
+    # The statement is the greater content: then the withdrawal was never said.
+    early = said((ANNA, BERT, ALIAS, "crm", "1", "1", 4), uid=1, version=0)
+    assert statements_that_hold(pl.concat([early, old])).aliases.rows() == [(ANNA, BERT, at(4))]
+
+
+def test_one_withdrawal_takes_back_all_statements_of_its_id() -> None:
+    rows = [(ANNA, BERT, ALIAS, "crm", "1", "", 4), (BERT, ANNA, ALIAS, "crm", "1", "", 6)]
+    assert statements_that_hold(said(*rows)).aliases.rows() == [(ANNA, BERT, at(4))]
+    assert statements_that_hold(said(*rows, (ANNA, BERT, ALIAS, "crm", "2", "1", 5))).aliases.is_empty()
+
+
 def test_nothing_said() -> None:
     found = statements_that_hold(said((ANNA, BERT, ALIAS, "crm", "1", "", 4)).clear())
     assert found.aliases.is_empty()
