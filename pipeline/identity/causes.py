@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from pipeline.config import IdentitySettings
+from pipeline.identity.blocklist import blocked_keys
 from pipeline.identity.links import judge
 from pipeline.identity.rules import ACCOUNT_RANK
 from pipeline.identity.statements import ALIAS
@@ -33,6 +34,7 @@ class Rule(StrEnum):
     TWO_ACCOUNTS = "two_accounts"
     UNLINKED = "unlinked"
     WITHDRAWN = "withdrawn"
+    BLOCKLISTED = "blocklisted"
     UNEXPLAINED = "unexplained"
 
 
@@ -46,6 +48,7 @@ MEANINGS: Final[Mapping[Rule, str]] = {
     Rule.TWO_ACCOUNTS: "both have an account, and a customer has at most one",
     Rule.UNLINKED: "a statement says that two identifiers are not one customer",
     Rule.WITHDRAWN: "a statement was taken back",
+    Rule.BLOCKLISTED: "a value was put on the blocklist, and identifies nobody",
     Rule.UNEXPLAINED: "not recorded: results of before the ledger, or other rules",
 }
 """What each rule means, for readers."""
@@ -101,12 +104,14 @@ class Obstacle:
         crossing: The cap, where a cap is the reason.
         said: The statement (of a withdrawn alias: the withdrawal), where one is the reason.
         accounts: The two accounts, where they are the reason.
+        blocked: The identifier whose value is on the blocklist, where that is the reason.
     """
 
     rule: Rule
     crossing: Crossing | None = None
     said: Said | None = None
     accounts: tuple[bytes, bytes] | None = None
+    blocked: bytes | None = None
 
 
 class Evidence:
@@ -119,11 +124,12 @@ class Evidence:
         statements: All statements about them, withdrawals and copies too, in one direction or in both.
         customers: The customer of each identifier.
         kinds: The kind of each identifier, and of each neighbour of one.
-        settings: The caps.
+        settings: The caps and the blocklist.
 
     Attributes:
         links: All links among the identifiers of `customers`, dead ones too, once each.
         said: All statements among them that are no withdrawals.
+        blocked: Those among them whose value is on the blocklist.
     """
 
     def __init__(
@@ -137,6 +143,9 @@ class Evidence:
         self.customers = customers
         self.kinds = kinds
         self._hoods = hoods
+        members = pl.Series("ident_key", list(customers), dtype=pl.Binary).to_frame()
+        blocked = members.join(blocked_keys(settings).to_frame(), on="ident_key", how="semi")
+        self.blocked = frozenset(blocked["ident_key"])
         judgement = judge(hoods.select("ident_key", "kind", "neighbour_kind", "neighbours"), settings)
         self._caps: dict[bytes, list[tuple[int, int, bool]]] = {}
         for key, neighbour_kind, cap, all_kinds in judgement.crossed.iter_rows():
@@ -168,7 +177,8 @@ class Evidence:
         if edge.is_alias:
             found = self._withdrawn(edge)
         else:
-            found = [
+            found = [Obstacle(Rule.BLOCKLISTED, blocked=end) for end in (edge.b, edge.a) if end in self.blocked]
+            found += [
                 Obstacle(Rule.SHARED if crossing.neighbour_kind < crossing.kind else Rule.TOO_MANY, crossing=crossing)
                 for end in (edge.b, edge.a)
                 for crossing in self._crossings(end, self.kinds[edge.other(end)])

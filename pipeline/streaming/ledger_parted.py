@@ -57,8 +57,10 @@ def note_parted(
         for key, customer in group.select("ident_key", "customer_uid").iter_rows():
             if crossings := evidence.crossings(key):
                 _note_link(key, Rule.SHARED, crossings[0].link, causes)
+            elif key in evidence.blocked:
+                causes.note_firsts(_first(key, key, Rule.BLOCKLISTED))
             elif before is not None and evidence.customers.get(before) == customer:
-                causes.note_firsts(_first(key, customer))
+                causes.note_firsts(_first(key, customer, Rule.SEEN_EARLIER))
             elif before is not None and (blocked := _first_obstacle(key, before, towards, evidence, blocking)):
                 _note_obstacle(key, *blocked, causes)
 
@@ -111,5 +113,5 @@ def _note_link(key: bytes, rule: Rule, link: Edge, causes: Causes) -> None:
     causes.note_links(pl.DataFrame([row], schema=_LINK, orient="row"))
 
 
-def _first(key: bytes, of: bytes) -> pl.DataFrame:
-    return pl.DataFrame({"ident_key": [key], "of": [of], "rule": [Rule.SEEN_EARLIER.value]})
+def _first(key: bytes, of: bytes, rule: Rule) -> pl.DataFrame:
+    return pl.DataFrame({"ident_key": [key], "of": [of], "rule": [rule.value]})

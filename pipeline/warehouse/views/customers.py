@@ -2,7 +2,7 @@
 
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MILLIS
-from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS, due_pain_points, money_map
+from pipeline.warehouse.views.expressions import ABSENT_UUID, ACTIVE_RULES, ANCHORS, due_pain_points, money_map
 
 
 def customers_view() -> View:
@@ -57,28 +57,52 @@ def identities_view() -> View:
 
 
 def ledger_view() -> View:
-    """Declare `v_identity_ledger`; the customer before is that of the identifier's entry before."""
+    """
+    Declare `v_identity_ledger`; the customer before is that of the identifier's entry before.
+
+    The winning rows close every identifier's account: a change that no entry tells (results of before the ledger, two
+    workers that overtook each other) is shown as `unexplained`, so the last word is always that of `v_identities`.
+    """
+    entries = (
+        "SELECT version, kind, ident_key, customer_uid, cause_event_uid, rule, 0 AS is_present\n"
+        f"        FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
+        "        UNION ALL\n"
+        f"        SELECT version, kind, ident_key, customer_uid, {ABSENT_UUID}, 'unexplained', 1\n"
+        f"        FROM {{db}}.stitched FINAL WHERE rules_version = {ACTIVE_RULES}"
+    )
     before = (
-        "SELECT *, lagInFrame(toNullable(customer_uid)) OVER (PARTITION BY ident_key ORDER BY version, "
+        "SELECT *, lagInFrame(toNullable(customer_uid)) OVER (PARTITION BY ident_key ORDER BY version, is_present, "
         "toString(customer_uid) ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS before\n"
-        f"    FROM {{db}}.identity_ledger\n    WHERE rules_version = {ACTIVE_RULES}"
+        f"    FROM\n    (\n        {entries}\n    )"
     )
     return View(
         name="v_identity_ledger",
         comment="Every change of the customer that an identifier belongs to, with the touchpoint that caused it.",
         columns=view_columns_of(
             [
-                ("changed_at", MILLIS, "l.version", "Version of the results that brought the change."),
+                ("changed_at", MILLIS, "l.version", "When the change became known: version of the results with it."),
                 ("kind", KIND, "l.kind", "Kind of the identifier."),
                 ("ident_key", "UUID", "l.ident_key", "The identifier."),
                 ("from_customer_uid", "Nullable(UUID)", "l.before", "Customer before; NULL: seen for the first time."),
                 ("to_customer_uid", "UUID", "l.customer_uid", "Customer since."),
-                ("cause_event_uid", "UUID", "l.cause_event_uid", "Touchpoint that caused it."),
-                ("rule", LOW, "l.rule", "Rule that applied."),
+                (
+                    "cause_event_uid",
+                    "UUID",
+                    "l.cause_event_uid",
+                    "Touchpoint that caused it, a statement about identity or any other; all zeros: not known.",
+                ),
+                (
+                    "rule",
+                    LOW,
+                    "l.rule",
+                    "Rule that applied: first_seen, linked, aliased, seen_earlier, shared, too_many, two_accounts, "
+                    "unlinked, withdrawn, blocklisted or unexplained.",
+                ),
             ]
         ),
         source=f"FROM\n(\n    {before}\n) AS l\nWHERE isNull(l.before) OR l.before != l.customer_uid",
-        question="Why are these identifiers one customer?",
-        example="SELECT changed_at, kind, ident_key, from_customer_uid, to_customer_uid, rule\n"
-        "FROM v_identity_ledger\nORDER BY changed_at DESC\nLIMIT 10",
+        question="Why did identifiers change their customer lately?",
+        example="SELECT l.changed_at, l.kind, l.rule, t.type AS cause, t.source, t.event_id\n"
+        "FROM v_identity_ledger AS l\nLEFT JOIN v_touchpoints AS t ON t.event_uid = l.cause_event_uid\n"
+        "WHERE l.from_customer_uid IS NOT NULL\nORDER BY l.changed_at DESC\nLIMIT 10",
     )
