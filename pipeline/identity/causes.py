@@ -174,10 +174,10 @@ class Evidence:
 
     def obstacles(self, edge: Edge) -> list[Obstacle]:
         """Return what keeps a link or an alias from joining its ends; nothing if they are one customer by it."""
+        found = [Obstacle(Rule.BLOCKLISTED, blocked=end) for end in (edge.b, edge.a) if end in self.blocked]
         if edge.is_alias:
-            found = self._withdrawn(edge)
+            found += self._withdrawn(edge)
         else:
-            found = [Obstacle(Rule.BLOCKLISTED, blocked=end) for end in (edge.b, edge.a) if end in self.blocked]
             found += [
                 Obstacle(Rule.SHARED if crossing.neighbour_kind < crossing.kind else Rule.TOO_MANY, crossing=crossing)
                 for end in (edge.b, edge.a)
