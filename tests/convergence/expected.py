@@ -28,11 +28,7 @@ def oracle_rules(
         caps=Caps(**{name: getattr(identity, name) for name in Caps.__dataclass_fields__}),
         visit_gap_ms=round(stitching.visit_gap.total_seconds() * 1000),
         journey_gap_ms=round(stitching.journey_gap.total_seconds() * 1000),
-        thresholds=Thresholds(
-            long_wait_s=pain_points.long_wait.total_seconds(),
-            low_score_share=pain_points.low_score_share,
-            low_nps=pain_points.low_nps,
-        ),
+        thresholds=Thresholds.of(pain_points),
         now_ms=time.time_ns() // 1_000_000,
     )
 

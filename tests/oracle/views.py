@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.contracts.types import touchpoint_types
 from tests.oracle.body_columns import body_columns, shown, time_text, uuid_text
-from tests.oracle.facts import Facts, facts_of
+from tests.oracle.facts import NO_BODY, Facts, facts_of
 from tests.oracle.identity import RANKS, Caps, who_is_who
 from tests.oracle.naming import Naming
 from tests.oracle.pains import Thresholds, pains
@@ -147,7 +147,7 @@ def _people(facts: Facts, customers: Mapping[bytes, bytes], rules: OracleRules) 
         journey_of = dict(zip(columns["step_event_uid"], columns["step_journey"], strict=True))
         found = [
             pain
-            for pain in pains(steps, journey_of, rules.thresholds)
+            for pain in pains([{**NO_BODY, **step} for step in steps], journey_of, rules.thresholds)
             if pain["pain_due_at"] is None or pain["pain_due_at"] <= rules.now_ms
         ]
         people[customer] = Person(customer, steps, columns, found)
