@@ -32,6 +32,7 @@ PARTS = (
     "batch",
 )
 TABLES = ("touchpoints", "identity_links", "identity_statements", "rejected", "landed", "stitched")
+RECORD_STATES = ("landed", "rejected", "lost", "in_flight", "unaccounted")
 CAUSES = ("warehouse", "broker", "unexpected")
 STATUSES = ("2xx", "400", "401", "413", "429", "4xx", "5xx")
 
@@ -118,6 +119,13 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         "throughline_unaccounted_events",
         Kind.GAUGE,
         "Received less stored, duplicate, rejected and in flight, from offsets and landed ranges: 0 at rest.",
+    ),
+    MetricSpec(
+        "throughline_accounted_records",
+        Kind.GAUGE,
+        "What became of the records of this worker's partitions, from offsets and landed ranges; the sum is what Kafka "
+        "took. `landed`: stored or duplicate. By partition and hour: `v_accounting`.",
+        {"topic": TOUCHPOINT_TOPICS, "state": RECORD_STATES},
     ),
     MetricSpec(
         "throughline_lost_records_total",
@@ -208,6 +216,11 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         "Time to answer a request to the collector, Kafka's delivery reports included.",
         {},
         SECONDS_BUCKETS,
+    ),
+    MetricSpec(
+        "throughline_spooled_events",
+        Kind.GAUGE,
+        "Events that wait in the collector's spool until Kafka takes records again.",
     ),
 )
 """Every metric of ours, in the order in which they are exported. `process_*` and `python_info` come from the client."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,10 @@ from pipeline.observability.health import Health
 from pipeline.observability.metrics import Metrics
 from pipeline.producers.admission import LARGEST_EVENT_BYTES
 from pipeline.producers.collector.courier import Courier
+from pipeline.producers.collector.keys import WriteKeys
 from pipeline.producers.collector.service import Collector
+from pipeline.producers.collector.stowing import Stowing
+from pipeline.producers.spool import Spool
 from tests.embedded.servers import BrokerServer
 from tests.producers.events import page_viewed
 from tests.producers.kafka import Reader, commit_end, made_topic, read_all
@@ -35,7 +38,9 @@ class House:
 
     client: TestClient[Any, Any]
     collector: Collector
+    stowing: Stowing
     health: Health
+    metrics: Metrics
     registry: CollectorRegistry
     bootstrap: str
 
@@ -54,22 +59,23 @@ class House:
         return [event for event in events if isinstance(event, dict) and event["source"] == run]
 
 
-async def opened(bootstrap: str, timeout_s: int = 2, **kafka: object) -> AsyncIterator[House]:
-    settings = Settings.model_validate(
-        {
-            "kafka": {"bootstrap": bootstrap, **kafka},
-            "collector": {"write_keys": {"shop": "key-1"}, "delivery_timeout": timedelta(seconds=timeout_s)},
-        }
-    )
+async def opened(
+    bootstrap: str, timeout_s: int = 2, *, collector: Mapping[str, object] | None = None, **kafka: object
+) -> AsyncIterator[House]:
+    limits = {"write_keys": {"shop": "key-1"}, "delivery_timeout": timedelta(seconds=timeout_s), **(collector or {})}
+    settings = Settings.model_validate({"kafka": {"bootstrap": bootstrap, **kafka}, "collector": limits})
     registry, health = CollectorRegistry(), Health(timedelta(seconds=60))
     health.ready()
-    courier = Courier(settings.kafka, settings.collector.delivery_timeout)
-    collector = Collector(settings, courier, Metrics(registry), health)
-    server = TestServer(collector.application())
+    limit = settings.collector
+    spool = Spool(limit.spool, limit.spool_max_bytes) if limit.spool else None
+    stowing = Stowing(Courier(settings.kafka, limit.delivery_timeout), spool)
+    metrics = Metrics(registry)
+    service = Collector(settings, WriteKeys(limit.write_keys, limit.keys_file), stowing, metrics, health)
+    server = TestServer(service.application())
     await server.start_server(auto_decompress=False)
     async with TestClient(server) as client:
-        yield House(client, collector, health, registry, bootstrap)
-    await asyncio.to_thread(courier.close)
+        yield House(client, service, stowing, health, metrics, registry, bootstrap)
+    await asyncio.to_thread(stowing.close)
 
 
 @pytest.fixture
@@ -189,7 +195,7 @@ async def test_other_routes_and_media_types_are_told(house: House) -> None:
         assert (response.status, await response.json()) == (405, {"error": "Method Not Allowed"})
     async with house.client.post("/v2", headers=KEY) as response:
         assert response.status == 404
-    assert (await house.post({}, **{"Content-Type": "application/cloudevents+json"}))[0] == 415
+    assert (await house.post({}, **{"Content-Encoding": "br"}))[0] == 415
 
 
 async def test_events_and_answers_are_counted(house: House, run: str) -> None:

@@ -2,18 +2,28 @@
 
 import gzip
 import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 import orjson
 import pytest
 
-from pipeline.contracts.reasons import Problem
 from pipeline.producers.admission import LARGEST_EVENT_BYTES
 from pipeline.producers.collector.answers import RequestRefused
-from pipeline.producers.collector.reading import read_body, read_json, read_lines
+from pipeline.producers.collector.keys import WriteKey
+from pipeline.producers.collector.reading import Arrival, Unreadable, read_json, read_lines
+from pipeline.producers.collector.unpacking import BodyReader, Room
 
 LIMIT = 1_000_000
+
+
+def arrival(most: int = 10) -> Arrival:
+    return Arrival(WriteKey("shop"), 0, most)
+
+
+async def read_body(chunks: AsyncIterator[bytes], encoding: str, limit: int, room: Room | None = None) -> bytes:
+    return await BodyReader(encoding, limit, room or Room(1 << 30)).read(chunks)
 
 
 async def pieces(data: bytes, size: int = 65_536) -> AsyncIterator[bytes]:
@@ -33,6 +43,30 @@ async def test_gzip_is_unpacked_however_it_is_cut(size: int) -> None:
     packed = gzip.compress(text[:500]) + gzip.compress(text[500:])
     assert await read_body(pieces(packed, size), "gzip", LIMIT) == text
     assert await read_body(pieces(text, size), "", LIMIT) == text
+
+
+@pytest.mark.parametrize("size", [1, 2, 65_536])
+@pytest.mark.parametrize("window", [15, -15])
+async def test_deflate_is_unpacked_as_the_standard_says_and_as_many_send_it(size: int, window: int) -> None:
+    text = orjson.dumps(list(range(2_000)))
+    packer = zlib.compressobj(wbits=window)
+    packed = packer.compress(text) + packer.flush()
+    assert await read_body(pieces(packed, size), "deflate", LIMIT) == text
+    for broken in (packed[:-5], packed + b"rest", b"\x78", b"nonsense"):
+        assert await refused(broken, "deflate", size) is HTTPStatus.BAD_REQUEST
+    assert await read_body(pieces(b""), "deflate", LIMIT) == b""
+
+
+async def test_all_requests_together_hold_no_more_than_their_room() -> None:
+    room = Room(1_500)
+    first, second = BodyReader("", LIMIT, room), BodyReader("", LIMIT, room)
+    assert len(await first.read(pieces(b" " * 1_000))) == 1_000
+    with pytest.raises(RequestRefused) as refusal:
+        await second.read(pieces(b" " * 1_000, 100))
+    assert (refusal.value.status, refusal.value.retry_after_s) == (HTTPStatus.SERVICE_UNAVAILABLE, 1)
+    first.close()
+    second.close()
+    assert len(await BodyReader("", LIMIT, room).read(pieces(b" " * 1_500))) == 1_500, "all was given back"
 
 
 async def test_the_limit_itself_is_taken_and_one_byte_more_is_not() -> None:
@@ -62,44 +96,44 @@ async def test_an_unknown_packing_is_told() -> None:
 
 
 def test_one_object_or_an_array() -> None:
-    assert list(read_json(b'{"id": 1}', 10)) == [{"id": 1}]
-    assert list(read_json(b'[{"id": 1}, 2]', 10)) == [{"id": 1}, 2]
-    assert list(read_json(b"[]", 10)) == []
+    assert list(read_json(b'{"id": 1}', arrival())) == [{"id": 1}]
+    assert list(read_json(b'[{"id": 1}, 2]', arrival())) == [{"id": 1}, 2]
+    assert list(read_json(b"[]", arrival())) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"a": NaN}', b"[" * 200_000, b'"\\ud800"'])
 def test_what_is_no_json_is_refused_as_a_whole(body: bytes) -> None:
     with pytest.raises(RequestRefused) as error:
-        read_json(body, 10)
+        read_json(body, arrival())
     assert error.value.status is HTTPStatus.BAD_REQUEST
 
 
 def test_lines_are_read_each_by_itself() -> None:
-    events = read_lines(b'{"id": 1}\r\n\nnot json\n{"id": NaN}\n\xff\n{"id": 2}', 10)
-    assert [isinstance(event, Problem) for event in events] == [False, True, True, True, False]
+    events = read_lines(b'{"id": 1}\r\n\nnot json\n{"id": NaN}\n\xff\n{"id": 2}', arrival())
+    assert [isinstance(event, Unreadable) for event in events] == [False, True, True, True, False]
     assert (events[0], events[-1]) == ({"id": 1}, {"id": 2})
 
 
 @pytest.mark.parametrize("body", [b"", b"\n \n"])
 def test_no_line_at_all_is_refused(body: bytes) -> None:
     with pytest.raises(RequestRefused) as error:
-        read_lines(body, 10)
+        read_lines(body, arrival())
     assert error.value.status is HTTPStatus.BAD_REQUEST
 
 
 def test_too_many_events_are_refused() -> None:
-    assert len(read_json(b"[1,2,3]", 3)) == len(read_lines(b"1\n2\n3\n", 3)) == 3
+    assert len(read_json(b"[1,2,3]", arrival(3))) == len(read_lines(b"1\n2\n3\n", arrival(3))) == 3
     for read, body in ((read_json, b"[1,2,3,4]"), (read_lines, b"1\n2\n3\n4")):
         with pytest.raises(RequestRefused) as error:
-            read(body, 3)
+            read(body, arrival(3))
         assert error.value.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 def test_one_event_above_a_mebibyte_is_its_own_fault() -> None:
     large, small = {"id": "x" * LARGEST_EVENT_BYTES}, {"id": "y"}
-    in_array = read_json(orjson.dumps([small, large]), 10)
-    in_lines = read_lines(orjson.dumps(small) + b"\n" + orjson.dumps(large), 10)
+    in_array = read_json(orjson.dumps([small, large]), arrival())
+    in_lines = read_lines(orjson.dumps(small) + b"\n" + orjson.dumps(large), arrival())
     for events in (in_array, in_lines):
         assert events[0] == small
-        assert isinstance(events[1], Problem)
-        assert events[1].reason == "too_large"
+        assert isinstance(events[1], Unreadable)
+        assert events[1].problem.reason == "too_large"

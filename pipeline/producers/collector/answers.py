@@ -5,55 +5,71 @@ The one rule: whoever reads an answer knows of each event whether it is taken. A
 it, and says whether and when to try again.
 """
 
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from pipeline.contracts.reasons import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one event; a problem makes it rejected."""
-
-    index: int
-    event_id: str | None
-    status: str
-    problem: Problem | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the receipt as CONTRACT names its fields; `detail` tells a person more."""
-        problem = self.problem
-        return {
-            "index": self.index,
-            "id": self.event_id,
-            "status": self.status,
-            "reason": problem.reason.value if problem else None,
-            "pointer": problem.pointer if problem else None,
-            **({"detail": problem.detail} if problem else {}),
-        }
-
-
-@dataclass(slots=True)
 class Receipts:
-    """The receipts of one request, in the order of its events."""
+    """
+    The receipts of one request, in the order of its events.
 
-    entries: list[Receipt] = field(default_factory=list)
+    Attributes:
+        entries: The receipts as CONTRACT names their fields; `detail` of a refusal tells a person more.
+        rejected: How many events were refused, by reason.
+    """
 
-    def count(self, status: str) -> int:
-        """Return how many events have that status: accepted, duplicate or rejected."""
-        return sum(1 for entry in self.entries if entry.status == status)
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.rejected: dict[str, int] = {}
+        self._accepted = 0
+        self._duplicate = 0
+
+    def accept(self, event_id: str) -> None:
+        """Tell of the next event that it is taken."""
+        self._accepted += 1
+        self._add(event_id, "accepted")
+
+    def repeat(self, event_id: str) -> None:
+        """Tell of the next event that it was taken before."""
+        self._duplicate += 1
+        self._add(event_id, "duplicate")
+
+    def reject(self, event_id: str | None, problem: Problem) -> None:
+        """Tell of the next event why it is not taken."""
+        reason = problem.reason.value
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+        self.entries.append(
+            {
+                "index": len(self.entries),
+                "id": event_id,
+                "status": "rejected",
+                "reason": reason,
+                "pointer": problem.pointer,
+                "detail": problem.detail,
+            }
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many events were accepted, duplicate and rejected."""
+        rejected = len(self.entries) - self._accepted - self._duplicate
+        return {"accepted": self._accepted, "duplicate": self._duplicate, "rejected": rejected}
+
+    @property
+    def is_all_bad(self) -> bool:
+        """Tell whether there were events, and none was taken."""
+        return bool(self.entries) and not self._accepted and not self._duplicate
 
     def as_json(self) -> dict[str, Any]:
         """Return the body of the answer."""
-        counts = {status: self.count(status) for status in ("accepted", "duplicate", "rejected")}
-        return {**counts, "receipts": [entry.as_json() for entry in self.entries]}
+        return {**self.counts, "receipts": self.entries}
 
-    @property
-    def http_status(self) -> HTTPStatus:
-        """Return 400 where every event is bad, so that nobody takes it for a success; else 202."""
-        is_all_bad = bool(self.entries) and self.count("rejected") == len(self.entries)
-        return HTTPStatus.BAD_REQUEST if is_all_bad else HTTPStatus.ACCEPTED
+    def _add(self, event_id: str, status: str) -> None:
+        self.entries.append(
+            {"index": len(self.entries), "id": event_id, "status": status, "reason": None, "pointer": None}
+        )
 
 
 class RequestRefused(Exception):  # noqa: N818 - the name says what is sent back

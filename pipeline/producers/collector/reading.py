@@ -1,12 +1,12 @@
 """
-From the bytes of a request to its events, within limits that hold while the bytes still come.
+From the body of a request to its events, in the native form.
 
-The one rule: never more than the limit in memory, however small a bomb arrives packed. A line or an element that is
-no touchpoint is that event's fault; a request as a whole is refused only if it is too large or no JSON at all.
+The one rule: a line or an element that is no touchpoint is that event's fault; a request as a whole is refused only if
+it has too many events or is no JSON at all.
 """
 
-import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -15,90 +15,61 @@ import orjson
 from pipeline.contracts.reasons import Problem
 from pipeline.producers.admission import LARGEST_EVENT_BYTES, not_json, too_large
 from pipeline.producers.collector.answers import RequestRefused
-
-Event = object | Problem
-"""Decoded JSON of one event, or why there is none."""
-
-ReadEvents = Callable[[bytes, int], Sequence[Event]]
-"""Reads the events of a decoded body; refuses more than the given number."""
-
-_GZIP: Final = 31
+from pipeline.producers.collector.keys import WriteKey
+from pipeline.producers.segment import Translated
 
 
-async def read_body(chunks: AsyncIterator[bytes], encoding: str, limit: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An event that is no touchpoint: its id where it has one, and why."""
+
+    event_id: str | None
+    problem: Problem
+
+
+Event = object | Translated | Unreadable
+"""Decoded JSON of one touchpoint, one made from another form, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
     """
-    Collect and unpack the bytes of a request.
+    What is known of a request beside its body.
 
-    Args:
-        chunks: The bytes as they come.
-        encoding: The Content-Encoding: nothing, identity or gzip.
-        limit: Most decoded bytes.
-
-    Raises:
-        RequestRefused: If there are more (413), or the packing is broken (400) or unknown (415).
+    Attributes:
+        key: Who sends.
+        received_at: Moment of the receipt, epoch milliseconds.
+        most_events: Events that it may have.
+        headers: Its headers, names in lower case.
+        kind: The last word of its address.
     """
-    encoding = encoding.strip().lower()
-    if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        detail = f"Content-Encoding {encoding} is not understood; send gzip, or plain JSON"
-        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
-    body = bytearray()
-    unpacker = _Unpacker() if encoding.endswith("gzip") else None
-    async for chunk in chunks:
-        body += unpacker.unpack(chunk, limit + 1 - len(body)) if unpacker else chunk
-        if len(body) > limit:
-            detail = f"more than {limit} bytes decoded; send smaller requests"
-            raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-    if unpacker and not unpacker.is_complete:
-        raise RequestRefused(HTTPStatus.BAD_REQUEST, "the gzip data breaks off; send the request again")
-    return bytes(body)
+
+    key: WriteKey
+    received_at: int
+    most_events: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
 
 
-class _Unpacker:
-    """Unpacks gzip piece by piece, several members in a row included, never more than asked for."""
+ReadEvents = Callable[[bytes, Arrival], Sequence[Event]]
+"""Reads the events of a decoded body; refuses more than the arrival may have."""
 
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(_GZIP)
-        self._has_begun = False
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether the bytes so far end where a member ends."""
-        return self._member.eof or not self._has_begun
-
-    def unpack(self, chunk: bytes, room: int) -> bytes:
-        """Return at most `room` unpacked bytes; the caller gives up when there are as many."""
-        unpacked = bytearray()
-        while chunk and len(unpacked) < room:
-            if self._member.eof:
-                self._member = zlib.decompressobj(_GZIP)
-            self._has_begun = True
-            try:
-                unpacked += self._member.decompress(chunk, room - len(unpacked))
-            except zlib.error as error:
-                raise RequestRefused(HTTPStatus.BAD_REQUEST, f"not gzip as its header says: {error}") from error
-            chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-        return bytes(unpacked)
+_WHOLE_REQUEST: Final = LARGEST_EVENT_BYTES
 
 
-def read_json(body: bytes, most: int) -> Sequence[Event]:
+def read_json(body: bytes, arrival: Arrival) -> Sequence[Event]:
     """
     Read one touchpoint, or an array of them.
 
     Raises:
         RequestRefused: If it is no JSON (400), or there are too many events (413).
     """
-    try:
-        value: object = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestRefused(HTTPStatus.BAD_REQUEST, not_json(body, error).detail) from error
+    value = decoded(body)
     events: list[object] = value if isinstance(value, list) else [value]
-    _check_number(len(events), most)
-    if len(body) <= LARGEST_EVENT_BYTES:
-        return events
-    return [_sized(event) for event in events]
+    return checked(events, body, arrival)
 
 
-def read_lines(body: bytes, most: int) -> Sequence[Event]:
+def read_lines(body: bytes, arrival: Arrival) -> Sequence[Event]:
     """
     Read JSON lines, each by itself; empty lines are passed over.
 
@@ -106,28 +77,67 @@ def read_lines(body: bytes, most: int) -> Sequence[Event]:
         RequestRefused: If there are too many events (413), or none (400).
     """
     lines = [line for line in body.split(b"\n") if line.strip()]
-    _check_number(len(lines), most)
+    check_number(len(lines), arrival.most_events)
     if not lines:
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "no touchpoint in the request; send one JSON object a line")
     return [_line(line.strip()) for line in lines]
 
 
-def _line(line: bytes) -> Event:
-    if len(line) > LARGEST_EVENT_BYTES:
-        return too_large(len(line))
+def decoded(body: bytes) -> object:
+    """
+    Decode a body that is JSON as a whole.
+
+    Raises:
+        RequestRefused: If it is none (400).
+    """
     try:
-        value: object = orjson.loads(line)
+        value: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return not_json(line, error)
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, not_json(body, error).detail) from error
     return value
 
 
-def _sized(event: object) -> Event:
-    size = len(orjson.dumps(event))
-    return too_large(size) if size > LARGEST_EVENT_BYTES else event
+def checked(events: list[object], body: bytes, arrival: Arrival) -> Sequence[Event]:
+    """
+    Return the events of a body, those that are too large as what they are.
+
+    Raises:
+        RequestRefused: If there are too many (413).
+    """
+    check_number(len(events), arrival.most_events)
+    return events if len(body) <= _WHOLE_REQUEST else list(_sized(events))
 
 
-def _check_number(events: int, most: int) -> None:
+def check_number(events: int, most: int) -> None:
+    """
+    Check the number of events of a request.
+
+    Raises:
+        RequestRefused: If there are too many (413).
+    """
     if events > most:
         detail = f"{events} events; a request has at most {most}"
         raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def _line(line: bytes) -> Event:
+    if len(line) > LARGEST_EVENT_BYTES:
+        return Unreadable(None, too_large(len(line)))
+    try:
+        value: object = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return Unreadable(None, not_json(line, error))
+    return value
+
+
+def _sized(events: Iterable[object]) -> Iterable[Event]:
+    for event in events:
+        try:
+            size = len(orjson.dumps(event))
+        except orjson.JSONEncodeError:  # nested deeper than orjson writes; what it says is judged as it is
+            size = 0
+        if size > LARGEST_EVENT_BYTES:
+            event_id = event.get("id") or event.get("messageId") if isinstance(event, dict) else None
+            yield Unreadable(event_id if isinstance(event_id, str) else None, too_large(size))
+        else:
+            yield event

@@ -21,7 +21,10 @@ from pipeline.observability.logs import configure
 from pipeline.observability.metrics import Metrics, process_metrics
 from pipeline.observability.server import serve
 from pipeline.producers.collector.courier import Courier
+from pipeline.producers.collector.keys import KeysFileError, WriteKeys
 from pipeline.producers.collector.service import Collector
+from pipeline.producers.collector.stowing import Stowing
+from pipeline.producers.spool import Spool, SpoolError
 
 _CHECK_PAUSE_S: Final = 2.0
 _DRAIN_MARGIN: Final = timedelta(seconds=5)
@@ -37,21 +40,33 @@ def run_collector(settings: Settings) -> int:
         The exit code: 0 after a clean stop, 1 where a port is taken, 2 where nobody could write.
     """
     configure(settings.observability)
-    if not any(key.get_secret_value() for key in settings.collector.write_keys.values()):
-        print(  # noqa: T201 - the command's own error, before there is anything else
-            "collect: there is no write key, so nobody could send anything; set "
-            """THROUGHLINE_COLLECTOR__WRITE_KEYS='{"name": "key"}'""",
-            file=sys.stderr,
-        )
-        return 2
+    limits = settings.collector
     try:
-        return asyncio.run(_run(settings))
+        keys = WriteKeys(limits.write_keys, limits.keys_file, limits.events_per_second)
+    except KeysFileError as error:
+        return _refuse(str(error))
+    if not keys:
+        return _refuse(
+            "there is no write key, so nobody could send anything; set "
+            """THROUGHLINE_COLLECTOR__WRITE_KEYS='{"name": "key"}' or THROUGHLINE_COLLECTOR__KEYS_FILE"""
+        )
+    try:
+        spool = Spool(limits.spool, limits.spool_max_bytes) if limits.spool is not None else None
+    except SpoolError as error:
+        return _refuse(str(error))
+    try:
+        return asyncio.run(_run(settings, keys, spool))
     except OSError as error:
         print(f"collect: cannot listen: {error}; choose another port", file=sys.stderr)  # noqa: T201 - as above
         return 1
 
 
-async def _run(settings: Settings) -> int:
+def _refuse(why: str) -> int:
+    print(f"collect: {why}", file=sys.stderr)  # noqa: T201 - the command's own error, before there is anything else
+    return 2
+
+
+async def _run(settings: Settings, keys: WriteKeys, spool: Spool | None) -> int:
     registry = CollectorRegistry()
     process_metrics(registry)
     metrics = Metrics(registry)
@@ -61,9 +76,9 @@ async def _run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with serve(settings.observability, registry, health) as observed:
-        courier = Courier(settings.kafka, settings.collector.delivery_timeout)
+        courier = Stowing(Courier(settings.kafka, settings.collector.delivery_timeout), spool)
         drain = settings.collector.delivery_timeout + _DRAIN_MARGIN
-        collector = Collector(settings, courier, metrics, health)
+        collector = Collector(settings, keys, courier, metrics, health)
         runner = web.AppRunner(
             collector.application(),
             access_log=None,
@@ -74,10 +89,15 @@ async def _run(settings: Settings) -> int:
             await runner.setup()
             site = web.TCPSite(runner, settings.collector.host, settings.collector.port, backlog=1024)
             await site.start()
-            watch = asyncio.create_task(_watch_kafka(courier, collector, health))
+            watch = asyncio.gather(
+                _watch_kafka(courier, collector, health), _watch_keys(keys), courier.drain(health, metrics)
+            )
             _log.info("the collector listens on %s, its metrics on %s", _address(runner), observed.url)
             health.ready()
-            await stop.wait()
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait((stopped, watch), return_when=asyncio.FIRST_COMPLETED)
+            if not stopped.done():
+                watch.result()  # it never ends but by a fault that nobody foresaw: better to be started anew
             _log.info("stopping: answering what came in")
             health.stopping()
             watch.cancel()
@@ -88,7 +108,7 @@ async def _run(settings: Settings) -> int:
     return 0
 
 
-async def _watch_kafka(courier: Courier, collector: Collector, health: Health) -> None:
+async def _watch_kafka(courier: Stowing, collector: Collector, health: Health) -> None:
     """
     Ask now and then whether Kafka answers: while it does not, requests are refused at once.
 
@@ -107,6 +127,17 @@ async def _watch_kafka(courier: Courier, collector: Collector, health: Health) -
             known = name
         health.sign("asked Kafka")
         await asyncio.sleep(_CHECK_PAUSE_S)
+
+
+async def _watch_keys(keys: WriteKeys) -> None:
+    """Take up the file of write keys when it changes; a faulty one is told, and the keys as they were go on."""
+    while True:
+        await asyncio.sleep(_CHECK_PAUSE_S)
+        try:
+            if keys.refresh():
+                _log.info("the write keys have changed")
+        except KeysFileError as error:
+            _log.error("%s; the write keys stay as they were", error)
 
 
 def _address(runner: web.AppRunner) -> str:

@@ -1,8 +1,9 @@
 """
 The collector's routes: who may write, what is read, what is taken, what is answered.
 
-The one rule: an event counts as accepted, and is remembered as seen, only after Kafka has confirmed it. A request that
-fails on the way is refused as a whole and remembered nowhere, so that sending it again is always right.
+The one rule: an event counts as accepted, and is remembered as seen, only after Kafka has confirmed it or the spool has
+it on disk. A request that fails on the way is refused as a whole and remembered nowhere, so that sending it again is
+always right.
 """
 
 import asyncio
@@ -10,20 +11,32 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Final
 
 import orjson
 from aiohttp import web
 
 from pipeline.config import Settings
-from pipeline.contracts.reasons import Problem
 from pipeline.observability.health import Health, Verdict
 from pipeline.observability.metrics import Metrics
 from pipeline.producers.admission import Admission, Admitted
-from pipeline.producers.collector.answers import Receipt, Receipts, RequestRefused
-from pipeline.producers.collector.courier import Courier
-from pipeline.producers.collector.keys import WriteKeys
-from pipeline.producers.collector.reading import Event, ReadEvents, read_body, read_json, read_lines
+from pipeline.producers.collector.access import Access
+from pipeline.producers.collector.answers import Receipts, RequestRefused
+from pipeline.producers.collector.cloudevents import (
+    BATCHED,
+    STRUCTURED,
+    is_binary,
+    read_batched,
+    read_binary,
+    read_structured,
+)
+from pipeline.producers.collector.judging import Judge
+from pipeline.producers.collector.keys import WriteKey, WriteKeys
+from pipeline.producers.collector.reading import Arrival, ReadEvents, read_json, read_lines
+from pipeline.producers.collector.segment import KINDS, reader, written_key
+from pipeline.producers.collector.stowing import Delivery
+from pipeline.producers.collector.unpacking import BodyReader, Room
 from pipeline.producers.recent import RecentContents
 
 MEDIA_TYPES: Final[Mapping[str, ReadEvents]] = {
@@ -31,16 +44,23 @@ MEDIA_TYPES: Final[Mapping[str, ReadEvents]] = {
     "application/ndjson": read_lines,
     "application/jsonl": read_lines,
     "application/x-jsonlines": read_lines,
+    STRUCTURED: read_structured,
+    BATCHED: read_batched,
 }
 """How the bodies of `POST /v1/touchpoints` are read; every other type is read as plain JSON."""
 
-_NOT_YET: Final = "application/cloudevents"
+SNIPPET: Final = "throughline.js"
+"""The program for web pages that the collector serves."""
+
 _REMEMBERED_CONTENTS: Final = 400_000
 _BODY_TIMEOUT_S: Final = 30
 _RETRY_LATER_S: Final = 5
 
 # Up to this size a request is judged in the event loop: a thread would cost more than it spares.
-_JUDGED_AT_ONCE_BYTES: Final = 32_768
+_JUDGED_AT_ONCE_BYTES: Final = 65_536
+
+# What is read of a body whose key may stand inside it: more than browsers send, and little for a stranger to cost us.
+_STRANGERS_BYTES: Final = 1_048_576
 
 _log = logging.getLogger(__name__)
 
@@ -52,20 +72,26 @@ class Collector:
     Takes touchpoints over HTTP; one event loop uses it.
 
     Args:
-        settings: Keys, limits, what identifies nobody.
-        courier: Brings records to Kafka.
+        settings: Limits, what identifies nobody, which pages and proxies are trusted.
+        keys: Who may write.
+        courier: Brings records to Kafka, or keeps them safe until it can.
         metrics: Where requests and events are counted.
         health: Whether the process is ready; kept up to date elsewhere.
     """
 
-    def __init__(self, settings: Settings, courier: Courier, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, keys: WriteKeys, courier: Delivery, metrics: Metrics, health: Health
+    ) -> None:
         self._limits = settings.collector
-        self._keys = WriteKeys(settings.collector.write_keys)
+        self._access = Access(settings.collector, keys)
         self._admission = Admission(settings.identity, settings.kafka.max_record_bytes, keeps_receipt=False)
+        self._read_segment = reader(settings.collector.default_currency, settings.collector.vocabularies)
+        self._room = Room(settings.collector.max_waiting_bytes)
         self._courier = courier
         self._metrics = metrics
         self._health = health
         self._recent = RecentContents(_REMEMBERED_CONTENTS)
+        self._snippet = files("pipeline.producers.collector").joinpath(SNIPPET).read_bytes()
 
     def application(self) -> web.Application:
         """Return the aiohttp application with all routes."""
@@ -79,94 +105,109 @@ class Collector:
         self._recent = RecentContents(_REMEMBERED_CONTENTS)
 
     def _routes(self) -> Sequence[tuple[str, str, Answer]]:
+        doors = {"/v1/touchpoints": self._take_touchpoints}
+        doors |= {f"{root}/{word}": self._take_messages for root in ("/v1", "/beacon/v1") for word in KINDS}
         return (
-            ("POST", "/v1/touchpoints", self._take_touchpoints),
+            *(("POST", path, answer) for path, answer in doors.items()),
+            *(("OPTIONS", path, self._preflight) for path in doors),
+            ("GET", f"/{SNIPPET}", self._send_snippet),
             ("GET", "/livez", self._livez),
             ("GET", "/readyz", self._readyz),
         )
 
     async def _take_touchpoints(self, request: web.Request) -> web.StreamResponse:
-        self._check_key(request)
         media_type = request.content_type.lower()
-        if media_type.startswith(_NOT_YET):
-            detail = "CloudEvents are not taken yet; send touchpoints as application/json"
-            raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
         read = MEDIA_TYPES.get(media_type, read_json)
-        body = await self._body(request)
+        if read is read_json and is_binary({name.lower(): "" for name in request.headers}):
+            read = read_binary
+        receipts = await self._take(request, read)
+        status = HTTPStatus.BAD_REQUEST if receipts.is_all_bad else HTTPStatus.ACCEPTED
+        return _json(status, receipts.as_json())
+
+    async def _take_messages(self, request: web.Request) -> web.StreamResponse:
+        # 200 even where every message is bad: these clients take a 400 for the whole batch's fault and drop it.
+        return _json(HTTPStatus.OK, (await self._take(request, self._read_segment, may_hold_key=True)).as_json())
+
+    async def _take(self, request: web.Request, read: ReadEvents, *, may_hold_key: bool = False) -> Receipts:
+        self._access.check_origin(request)
+        key = self._access.key_outside(request)
+        if key is None and not may_hold_key:
+            raise self._access.unknown()
+        if key is not None:
+            self._access.check_rate(key)
+        limit = self._limits.max_request_bytes if key is not None else _STRANGERS_BYTES
+        body_reader = BodyReader(request.headers.get("Content-Encoding", ""), limit, self._room)
+        try:
+            body = await self._body(request, body_reader)
+            if key is None:
+                key = self._access.key_inside(written_key(body))
+                self._access.check_rate(key)
+            return await self._take_body(request, key, read, body)
+        finally:
+            body_reader.close()
+
+    async def _take_body(self, request: web.Request, key: WriteKey, read: ReadEvents, body: bytes) -> Receipts:
+        headers = {name.lower(): value for name, value in request.headers.items()} if read is read_binary else {}
+        arrival = Arrival(
+            key=key,
+            received_at=time.time_ns() // 1_000_000,
+            most_events=self._limits.max_request_events,
+            headers=headers,
+            kind=request.path.rpartition("/")[2],
+        )
+        browser = self._access.browser(request)
         # One memory for the whole request: what it teaches must not reach a memory that was begun anew meanwhile.
         recent = self._recent
-        if len(body) <= _JUDGED_AT_ONCE_BYTES:
-            receipts, admitted = self._judge(read, body, recent)
-        else:
-            receipts, admitted = await asyncio.to_thread(self._judge, read, body, recent)
+
+        def judge() -> tuple[Receipts, list[Admitted]]:
+            return Judge(self._admission, recent).judge(read(body, arrival), key, arrival.received_at, browser)
+
+        receipts, admitted = judge() if len(body) <= _JUDGED_AT_ONCE_BYTES else await asyncio.to_thread(judge)
+        self._access.spend(key, len(receipts.entries))
         await self._deliver(admitted)
         for each in admitted:
             recent.remember(each.content)
         self._count(receipts)
-        return _json(receipts.http_status, receipts.as_json())
+        return receipts
 
-    def _check_key(self, request: web.Request) -> str:
-        owner = self._keys.owner(request.headers.get("Authorization"))
-        if owner is None:
-            detail = "no such write key; send Authorization: Bearer KEY, or Basic with the key as user"
-            raise RequestRefused(HTTPStatus.UNAUTHORIZED, detail)
-        return owner
-
-    async def _body(self, request: web.Request) -> bytes:
+    async def _body(self, request: web.Request, reader: BodyReader) -> bytes:
         try:
             async with asyncio.timeout(_BODY_TIMEOUT_S):
-                return await read_body(
-                    request.content.iter_any(),
-                    request.headers.get("Content-Encoding", ""),
-                    self._limits.max_request_bytes,
-                )
+                return await reader.read(request.content.iter_any())
         except TimeoutError as error:
             detail = f"the request did not come within {_BODY_TIMEOUT_S} s"
             raise RequestRefused(HTTPStatus.REQUEST_TIMEOUT, detail) from error
 
-    def _judge(self, read: ReadEvents, body: bytes, recent: RecentContents) -> tuple[Receipts, list[Admitted]]:
-        received_at = time.time_ns() // 1_000_000
-        receipts, admitted = Receipts(), []
-        in_request: set[bytes] = set()
-        for index, event in enumerate(read(body, self._limits.max_request_events)):
-            judged = self._judge_event(event, received_at)
-            if not isinstance(judged, Admitted):
-                event_id, problem = judged
-                receipts.entries.append(Receipt(index, event_id, "rejected", problem))
-            elif judged.content in in_request or judged.content in recent:
-                receipts.entries.append(Receipt(index, judged.event_id, "duplicate"))
-            else:
-                in_request.add(judged.content)
-                admitted.append(judged)
-                receipts.entries.append(Receipt(index, judged.event_id, "accepted"))
-        return receipts, admitted
-
-    def _judge_event(self, event: Event, received_at: int) -> Admitted | tuple[str | None, Problem]:
-        if isinstance(event, Problem):
-            return None, event
-        judged = self._admission.judge(event, received_at)
-        return judged if isinstance(judged, Admitted) else (judged.event_id, judged.problems[0])
-
     async def _deliver(self, admitted: Sequence[Admitted]) -> None:
         if not admitted:
             return
-        if not (ready := self._health.is_ready()).ok and "kafka" in ready.reason:
-            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, ready.reason, _RETRY_LATER_S)
-        await self._courier.deliver([each.record for each in admitted])
+        ready = self._health.is_ready()
+        away = None if ready.ok or "kafka" not in ready.reason else ready.reason
+        await self._courier.deliver([each.record for each in admitted], away)
         self._metrics.set("throughline_last_progress_timestamp_seconds", time.time(), stage="collect")
 
     def _count(self, receipts: Receipts) -> None:
-        counts = {
+        counts = receipts.counts
+        outcomes = {
             "received": len(receipts.entries),
-            "stored": receipts.count("accepted"),
-            "duplicate": receipts.count("duplicate"),
-            "rejected": receipts.count("rejected"),
+            "stored": counts["accepted"],
+            "duplicate": counts["duplicate"],
+            "rejected": counts["rejected"],
         }
-        for outcome, number in counts.items():
+        for outcome, number in outcomes.items():
             self._metrics.count("throughline_events_total", number, stage="collect", outcome=outcome)
-        for receipt in receipts.entries:
-            if receipt.problem is not None:
-                self._metrics.count("throughline_rejected_total", reason=receipt.problem.reason.value)
+        for reason, number in receipts.rejected.items():
+            self._metrics.count("throughline_rejected_total", number, reason=reason)
+
+    async def _preflight(self, request: web.Request) -> web.StreamResponse:
+        headers = self._access.preflight(request)
+        if headers is None:
+            raise RequestRefused(HTTPStatus.FORBIDDEN, "pages of this origin may not send; allow it in the settings")
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
+
+    async def _send_snippet(self, _: web.Request) -> web.StreamResponse:
+        headers = {"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"}
+        return web.Response(body=self._snippet, content_type="text/javascript", charset="utf-8", headers=headers)
 
     async def _livez(self, _: web.Request) -> web.StreamResponse:
         return _verdict(self._health.is_live())
@@ -191,6 +232,7 @@ class Collector:
             detail = "something went wrong here; nothing is known to be taken, send the request again"
             response = _json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": detail}, {"Retry-After": str(_RETRY_LATER_S)})
         if request.method == "POST":
+            response.headers.update(self._access.readable_by(request))
             self._metrics.count("throughline_http_requests_total", status=_status_label(response.status))
             self._metrics.observe("throughline_http_request_seconds", time.perf_counter() - began)
         return response

@@ -1,0 +1,97 @@
+"""
+The Segment wire format over HTTP: one message, or a batch of them.
+
+The rule owned here: what surrounds the messages of a batch (context, sentAt) holds for each that does not say
+otherwise. The Content-Type says nothing: browsers send these bodies as text/plain to be spared a question beforehand.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+
+from pipeline.contracts.reasons import Problem
+from pipeline.producers.collector.answers import RequestRefused
+from pipeline.producers.collector.reading import Arrival, Event, ReadEvents, Unreadable, checked, decoded
+from pipeline.producers.segment import Sender, to_touchpoint, vocabulary
+
+# The last word of an address → the kind of its messages; None: a batch, whose messages say it themselves. The letters
+# are what Segment's browser and mobile clients use.
+KINDS: Final[Mapping[str, str | None]] = {
+    **dict.fromkeys(("batch", "import", "b")),
+    **{word: word for word in ("track", "identify", "page", "screen", "group", "alias")},
+    "t": "track",
+    "i": "identify",
+    "p": "page",
+    "s": "screen",
+    "g": "group",
+    "a": "alias",
+}
+"""The addresses that clients of this format send to, below `/v1/`."""
+
+
+def reader(default_currency: str, vocabularies: tuple[str, ...]) -> ReadEvents:
+    """
+    Return the reader of such bodies.
+
+    Args:
+        default_currency: Of money that names none.
+        vocabularies: Whose event names are understood.
+    """
+    return partial(_read, default_currency, vocabularies)
+
+
+def written_key(body: bytes) -> str:
+    """Return the write key inside a body, where browsers put it that cannot send a header; empty where none is."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    key = value.get("writeKey") if isinstance(value, dict) else None
+    return key if isinstance(key, str) else ""
+
+
+def _read(default_currency: str, vocabularies: tuple[str, ...], body: bytes, arrival: Arrival) -> Sequence[Event]:
+    value = decoded(body)
+    kind = KINDS.get(arrival.kind)
+    messages = _messages(value) if kind is None else [value]
+    sender = Sender(arrival.key.name, default_currency, vocabulary(vocabularies))
+    return [_event(message, sender, arrival.received_at, kind) for message in checked(messages, body, arrival)]
+
+
+def _messages(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict):
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, 'a batch is a JSON object: {"batch": [messages]}')
+    if "batch" not in value:
+        return [value]
+    batch = value["batch"]
+    if not isinstance(batch, list):
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "`batch` is a JSON array of messages")
+    context, sent_at = value.get("context"), value.get("sentAt")
+    if not context and not sent_at:
+        return batch
+    return [_surrounded(message, context, sent_at) for message in batch]
+
+
+def _surrounded(message: object, context: object, sent_at: object) -> object:
+    if not isinstance(message, dict):
+        return message
+    own = message.get("context")
+    merged: dict[str, Any] = {"sentAt": sent_at, **message}
+    if isinstance(context, dict):
+        merged["context"] = {**context, **own} if isinstance(own, dict) else context
+    return merged
+
+
+def _event(message: Event, sender: Sender, received_at: int, kind: str | None) -> Event:
+    if isinstance(message, Unreadable):
+        return message
+    touchpoint = to_touchpoint(message, sender, received_at, kind)
+    if isinstance(touchpoint, Problem):
+        event_id = message.get("messageId") if isinstance(message, dict) else None
+        return Unreadable(event_id if isinstance(event_id, str) else None, touchpoint)
+    return touchpoint
