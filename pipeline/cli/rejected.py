@@ -5,14 +5,20 @@ import re
 import sys
 
 import click
+import orjson
 
 from pipeline.cli.clickhouse import Warehouse
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.reach import reach
+from pipeline.cli.rejected_mending import drop, fix, replay
+from pipeline.contracts.unjudged import read_unjudged
 
-_COLUMNS = "rejected_at, topic, partition, offset, reason, detail, schema, length(payload) AS bytes"
+_COLUMNS = (
+    "rejected_at, topic, partition, offset, reason, detail, schema, length(payload) AS bytes, state, repaired_at, "
+    "repaired_by, dropped_at, replay_refused"
+)
 _WHERE = "topic = {topic:String} AND partition = {partition:UInt32} AND offset = {offset:Int64}"
 _PLACE = re.compile(r"(?P<topic>[\w.-]+):(?P<partition>\d+):(?P<offset>\d+)")
 DUMPED_BYTES = 2_048
@@ -21,9 +27,10 @@ DUMPED_BYTES = 2_048
 @click.group(epilog=examples("throughline rejected list", "throughline rejected show touchpoints.web:0:17"))
 def rejected() -> None:
     """
-    Look at records that could not be landed, and why.
+    Look at records that could not be landed, and why; mend them and send them again.
 
-    A bad record stops nothing: its neighbours land, and it is kept with its reason and its original bytes.
+    A bad record stops nothing: its neighbours land, and it is kept with its reason and its original bytes. It stays on
+    record when it is mended, and says when and by whom.
     """
 
 
@@ -33,31 +40,45 @@ def rejected() -> None:
 )
 @click.option("--reason", default="", help="Only this reason.")
 @click.option("--topic", default="", help="Only this topic.")
+@click.option("--schema", default="", help="Only this schema: a family, or a fingerprint that nobody knows.")
+@click.option("--all", "is_all", is_flag=True, help="Repaired and dropped ones too.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Most records to list.")
 @json_option
 @shared
-def list_rejected(invocation: Invocation, *, reason: str, topic: str, limit: int, as_json: bool) -> None:
-    """List the newest dead letters, and how many there are by reason."""
+def list_rejected(  # noqa: PLR0913 - the options of the command
+    invocation: Invocation, *, reason: str, topic: str, schema: str, is_all: bool, limit: int, as_json: bool
+) -> None:
+    """List the newest dead letters, and how many there are by reason and schema."""
     warehouse = Warehouse(reach(invocation).analyst_url)
-    where = "({reason:String} = '' OR reason = {reason:String}) AND ({topic:String} = '' OR topic = {topic:String})"
-    chosen = {"reason": reason, "topic": topic}
+    where = (
+        "({reason:String} = '' OR reason = {reason:String}) AND ({topic:String} = '' OR topic = {topic:String}) AND "
+        "({schema:String} = '' OR schema = {schema:String}) AND ({all:Bool} OR state = 'open')"
+    )
+    chosen = {"reason": reason, "topic": topic, "schema": schema, "all": str(is_all).lower()}
     newest = warehouse.rows(
         f"SELECT {_COLUMNS} FROM v_rejected WHERE {where} ORDER BY rejected_at DESC, topic, partition, offset "
         "LIMIT {limit:UInt32}",
         {**chosen, "limit": str(limit)},
     )
-    reasons = warehouse.rows(
-        f"SELECT reason, count() AS records FROM v_rejected WHERE {where} GROUP BY reason ORDER BY records DESC",
+    groups = warehouse.rows(
+        "SELECT reason, schema, toUInt32(count()) AS records, min(rejected_at) AS since, max(rejected_at) AS until, "
+        f"any(detail) AS for_example FROM v_rejected WHERE {where} GROUP BY reason, schema "
+        "ORDER BY records DESC, reason, schema",
         chosen,
     )
     if as_json:
-        print_json({"reasons": {row["reason"]: row["records"] for row in reasons}, "records": newest})
+        reasons: dict[str, int] = {}
+        for group in groups:
+            reasons[group["reason"]] = reasons.get(group["reason"], 0) + group["records"]
+        print_json({"reasons": reasons, "groups": groups, "records": newest})
         return
-    if not reasons:
-        click.echo("nothing was rejected")
+    if not groups:
+        click.echo("nothing was rejected" if is_all else "no dead letter is open")
         return
     screen = console()
-    screen.print(table("By reason", ("reason", "records"), [tuple(row.values()) for row in reasons], ("records",)), "")
+    heads = ("reason", "schema", "records", "since", "for example")
+    lines = [tuple(group[name.replace(" ", "_")] for name in heads) for group in groups]
+    screen.print(table("By reason and schema", heads, lines, ("records",)), "")
     rows = [
         (f"{row['topic']}:{row['partition']}:{row['offset']}", row["rejected_at"], row["reason"], row["detail"])
         for row in newest
@@ -77,7 +98,7 @@ def list_rejected(invocation: Invocation, *, reason: str, topic: str, limit: int
 @json_option
 @shared
 def show_rejected(invocation: Invocation, *, record: str, raw: bool, as_json: bool) -> None:
-    """Show one dead letter: its reason, its place and its original bytes. Exit 1 if there is none."""
+    """Show one dead letter: its reason, its place, what it says and its original bytes. Exit 1 if there is none."""
     place = _PLACE.fullmatch(record)
     if place is None:
         raise CommandError(
@@ -86,7 +107,8 @@ def show_rejected(invocation: Invocation, *, record: str, raw: bool, as_json: bo
             exit_code=WRONG_USAGE,
         )
     found = Warehouse(reach(invocation).analyst_url).rows(
-        f"SELECT {_COLUMNS}, base64Encode(ifNull(payload, '')) AS payload_base64 FROM v_rejected WHERE {_WHERE}",
+        f"SELECT {_COLUMNS}, base64Encode(ifNull(payload, '')) AS payload_base64 FROM v_rejected WHERE {_WHERE} "
+        "ORDER BY rejected_at DESC",
         place.groupdict(),
     )
     if not found:
@@ -100,9 +122,17 @@ def show_rejected(invocation: Invocation, *, record: str, raw: bool, as_json: bo
     else:
         rows = [(name, row[name]) for name in row if name != "payload_base64"]
         console().print(table(record, ("", ""), rows), "")
+        said = read_unjudged(payload or None)
+        if isinstance(said, dict):
+            click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode() + "\n")
         click.echo(dump(payload[:DUMPED_BYTES]) or "(no payload: a tombstone)")
         if len(payload) > DUMPED_BYTES:
             click.echo(f"… {len(payload) - DUMPED_BYTES:,} bytes more; --raw writes all")
+
+
+rejected.add_command(fix)
+rejected.add_command(replay)
+rejected.add_command(drop)
 
 
 def dump(payload: bytes) -> str:

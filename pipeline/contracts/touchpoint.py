@@ -28,7 +28,7 @@ from pipeline.contracts.schemas import (
     schema_by_fingerprint,
     writer_schema,
 )
-from pipeline.contracts.times import format_rfc3339
+from pipeline.contracts.times import format_rfc3339, is_storable
 from pipeline.contracts.topics import topic_of_family
 from pipeline.contracts.types import FAMILIES, TouchpointType, touchpoint_types
 from pipeline.contracts.wire import Framed, encode_single_object, split
@@ -88,9 +88,9 @@ def parse_touchpoint(value: object) -> dict[str, Any] | list[Problem]:
 
 def to_json(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event as a JSON object that reads back as the same event; times are RFC 3339."""
-    shown = _shown_fields(event, envelope_fields())
+    shown = shown_fields(event, envelope_fields())
     if event["body"]:
-        shown["body"] = _shown_fields(event["body"], body_fields(touchpoint_types()[event["type"]].family))
+        shown["body"] = shown_fields(event["body"], body_fields(touchpoint_types()[event["type"]].family))
     return shown
 
 
@@ -132,7 +132,7 @@ def decode_touchpoint(
     if schema is None:
         detail = f"no touchpoint schema has the fingerprint {framed.fingerprint.hex()}"
         return Problem(Reason.UNKNOWN_SCHEMA, "", detail)
-    decoded = _decode_payload(framed, schema.parsed)
+    decoded = decode_payload(framed, schema.parsed)
     if isinstance(decoded, Problem):
         return decoded
     if schema.name in FAMILIES and schema.fingerprint != writer_schema(schema.name).fingerprint:
@@ -146,7 +146,8 @@ def decode_touchpoint(
     return _first_problem(row, decoded) or _with_defaults(row, decoded)
 
 
-def _decode_payload(framed: Framed, parsed: Any) -> dict[str, Any] | Problem:  # noqa: ANN401 - fastavro's own form
+def decode_payload(framed: Framed, parsed: Any) -> dict[str, Any] | Problem:  # noqa: ANN401 - fastavro's own form
+    """Read the bytes behind a frame by the writer's schema, and judge nothing but whether they are of it."""
     buffer = io.BytesIO(framed.payload)
     try:
         record = fastavro.schemaless_reader(buffer, parsed, None)
@@ -210,7 +211,8 @@ def _with_defaults(row: TouchpointType, event: dict[str, Any]) -> dict[str, Any]
     return event
 
 
-def _shown_fields(record: Mapping[str, Any], fields: Mapping[str, AvroField]) -> dict[str, Any]:
+def shown_fields(record: Mapping[str, Any], fields: Mapping[str, AvroField]) -> dict[str, Any]:
+    """Return a record as JSON; a time that the warehouse cannot hold stays a number."""
     return {
         name: _shown(record[name], field)
         for name, field in fields.items()
@@ -221,12 +223,12 @@ def _shown_fields(record: Mapping[str, Any], fields: Mapping[str, AvroField]) ->
 def _shown(value: Any, field: AvroField) -> Any:  # noqa: ANN401 - whatever the schema holds
     match field.kind:
         case "timestamp":
-            return format_rfc3339(value)
+            return format_rfc3339(value) if is_storable(value) else value
         case "record":
-            return _shown_fields(value, {part.name: part for part in field.fields})
+            return shown_fields(value, {part.name: part for part in field.fields})
         case "array<record>":
             parts = {part.name: part for part in field.fields}
-            return [_shown_fields(item, parts) for item in value]
+            return [shown_fields(item, parts) for item in value]
     return value
 
 

@@ -18,6 +18,9 @@ FINGERPRINT_BYTES = 8
 HEADER_BYTES = len(MARKER) + FINGERPRINT_BYTES
 """Bytes before the payload."""
 
+REPLAY_HEADER = "throughline-replay-of"
+"""Kafka header of a record that repairs a dead letter, naming it; should it be rejected too, it is no second one."""
+
 _CONFLUENT_MAGIC = 0
 _CONFLUENT_HEADER_BYTES = 5
 

@@ -8,7 +8,7 @@ touchpoint is stored once.
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
@@ -91,9 +91,13 @@ class Feeder:
         finally:
             self._watcher.close()
 
-    def send(self, record: EncodedTouchpoint) -> None:
+    def send(self, record: EncodedTouchpoint, headers: Sequence[tuple[str, bytes]] = ()) -> None:
         """
         Send one record; waits while the queue is full or the readers of its partition lag.
+
+        Args:
+            record: The record.
+            headers: Kafka headers to send with it.
 
         Raises:
             BrokerUnavailableError: If Kafka cannot be reached or did not take an earlier record.
@@ -103,7 +107,7 @@ class Feeder:
         target = (record.topic, partition_of(record.key, self._watcher.partitions(record.topic)))
         if not self._ledger.has_room(target, size):
             self._await_room(target, size)
-        self._produce(record, target)
+        self._produce(record, target, headers)
         self._ledger.note_sent(target, size)
         self._producer.poll(0)
 
@@ -122,12 +126,17 @@ class Feeder:
         self._check()
         return self.delivered
 
-    def _produce(self, record: EncodedTouchpoint, target: Target) -> None:
+    def _produce(self, record: EncodedTouchpoint, target: Target, headers: Sequence[tuple[str, bytes]]) -> None:
         while True:
             self._check()
             try:
                 self._producer.produce(
-                    target[0], value=record.value, key=record.key, partition=target[1], on_delivery=self._report
+                    target[0],
+                    value=record.value,
+                    key=record.key,
+                    partition=target[1],
+                    on_delivery=self._report,
+                    headers=[*headers],
                 )
                 return
             except BufferError:

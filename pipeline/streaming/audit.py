@@ -7,7 +7,7 @@ holds, so the sum over workers is the whole.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from clickhouse_connect.driver.client import Client
@@ -16,7 +16,14 @@ from pipeline.config import ClickHouseSettings
 from pipeline.observability.metrics import Metrics
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.workthread import WorkThread
-from pipeline.warehouse.accounting import PartitionAccount, Watermarks, balance, read_accounts
+from pipeline.warehouse.accounting import (
+    PartitionAccount,
+    PartitionBalance,
+    Watermarks,
+    balance,
+    read_accounts,
+    record_offsets,
+)
 from pipeline.warehouse.connection import connect
 
 logger = logging.getLogger(__name__)
@@ -59,15 +66,32 @@ class Audit:
             for place, offset in committed.items()
             if place in lows and place in highs
         }
-        unaccounted = await thread.run(lambda: self._unaccounted(marks))
+        balances = await thread.run(lambda: self._balance(marks))
+        self._tell(balances)
+        unaccounted = sum(entry.unaccounted for entry in balances.values())
         self._metrics.set("throughline_unaccounted_events", unaccounted)
         if unaccounted:
             logger.error("%s offsets are committed and in no landed range", unaccounted)
 
-    def _unaccounted(self, marks: dict[tuple[str, int], Watermarks]) -> int:
+    def _balance(self, marks: dict[tuple[str, int], Watermarks]) -> dict[tuple[str, int], PartitionBalance]:
+        """Lay the books beside Kafka's offsets, and write these down for `v_accounting`."""
         if self._client is None:
             self._client = connect(self._settings)
         log_id = self._log_id()
+        record_offsets(self._client, log_id, marks)
         known = {(entry.topic, entry.partition): entry for entry in read_accounts(self._client, log_id)}
         nothing = PartitionAccount(log_id, "", 0, spans=(), records=0, rejected=0, lost=0)
-        return sum(balance(known.get(place, nothing), mark).unaccounted for place, mark in marks.items())
+        return {place: balance(known.get(place, nothing), mark) for place, mark in marks.items()}
+
+    def _tell(self, balances: Mapping[tuple[str, int], PartitionBalance]) -> None:
+        for topic in {topic for topic, _ in balances}:
+            entries = [entry for place, entry in balances.items() if place[0] == topic]
+            told = {
+                "landed": sum(entry.account.records - entry.account.rejected for entry in entries),
+                "rejected": sum(entry.account.rejected for entry in entries),
+                "lost": sum(entry.account.lost for entry in entries),
+                "in_flight": sum(entry.in_flight for entry in entries),
+                "unaccounted": sum(entry.unaccounted for entry in entries),
+            }
+            for state, records in told.items():
+                self._metrics.set("throughline_accounted_records", records, topic=topic, state=state)

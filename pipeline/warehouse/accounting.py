@@ -13,6 +13,9 @@ import polars as pl
 from clickhouse_connect.driver.client import Client
 
 from pipeline.warehouse.errors import translated
+from pipeline.warehouse.facts import FactStore
+from pipeline.warehouse.inserts import insert_frame
+from pipeline.warehouse.tables import KAFKA_OFFSETS
 
 _PLACE = ("log_id", "topic", "partition")
 _RANGES = """
@@ -190,6 +193,30 @@ def read_accounts(client: Client, log_id: str | None = None) -> list[PartitionAc
         ranges = ranges.filter(pl.col("log_id") == log_id)
         rejected = rejected.filter(pl.col("log_id") == log_id)
     return accounts_of(ranges, rejected)
+
+
+def record_offsets(client: Client, log_id: str, watermarks: Mapping[tuple[str, int], Watermarks]) -> None:
+    """
+    Write down where Kafka stands, for `v_accounting`.
+
+    Raises:
+        WarehouseUnavailable: If the warehouse does not answer; nothing depends on it.
+    """
+    rows = [
+        (log_id, topic, partition, marks.low, marks.low if marks.committed is None else marks.committed, marks.high)
+        for (topic, partition), marks in watermarks.items()
+    ]
+    columns = {
+        "log_id": pl.String,
+        "topic": pl.String,
+        "partition": pl.UInt16,
+        "low": pl.Int64,
+        "committed": pl.Int64,
+        "high": pl.Int64,
+    }
+    frame = pl.DataFrame(rows, schema=columns, orient="row")
+    seen_at = pl.lit(FactStore(client).landing_stamp()).cast(pl.Datetime("us", "UTC"))
+    insert_frame(client, KAFKA_OFFSETS, frame.with_columns(seen_at=seen_at))
 
 
 def count_stored(client: Client) -> int:

@@ -52,6 +52,8 @@ def test_the_overview_says_what_the_command_says_of_itself(name: str) -> None:
         ("simulate", "--out", "x.jsonl", "--rate", "5"),
         ("simulate", "--customers", "0"),
         ("rejected", "show", "17"),
+        ("rejected", "fix", "touchpoints.web:0:1"),
+        ("rejected", "fix", "touchpoints.web:0:1", "--step", "mend it"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_a_word_on_stderr(command: Command, arguments: tuple[str, ...]) -> None:

@@ -78,7 +78,7 @@ def test_every_command_parses(page: Path) -> None:
 
 
 def test_a_command_that_is_not_there_would_be_seen() -> None:
-    for wrong in (["restitch"], ["up", "--nonsense"], ["rejected", "fix"], ["wait", "--timeout", "soon"]):
+    for wrong in (["unstitch"], ["up", "--nonsense"], ["rejected", "heal"], ["wait", "--timeout", "soon"]):
         with pytest.raises(click.UsageError):
             parse(wrong)
 

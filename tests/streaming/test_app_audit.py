@@ -53,3 +53,10 @@ async def test_tells_how_many_are_unaccounted(
     task = asyncio.create_task(Audit(fresh_database, lambda: "log", metrics).run(App(Books({PLACE: committed}))))
     await until(lambda: registry.get_sample_value("throughline_unaccounted_events") == unaccounted)
     task.cancel()
+    told = {
+        state: registry.get_sample_value("throughline_accounted_records", {"topic": "touchpoints.web", "state": state})
+        for state in ("landed", "rejected", "lost", "in_flight", "unaccounted")
+    }
+    assert told == {"landed": 50, "rejected": 0, "lost": 0, "in_flight": 100 - committed, "unaccounted": unaccounted}
+    asked = "SELECT received, in_flight, unaccounted FROM v_accounting WHERE in_flight > 0 AND partition = 2"
+    assert connect(fresh_database).query(asked).result_rows == [(50, 100 - committed, unaccounted)]

@@ -163,5 +163,6 @@ def rejected(offset: int, **changes: object) -> dict[str, Any]:
         "key": "email:a@example.org",
         "payload": b"\xc3\x01\xff\x00",
         "landed_at": START,
+        "replay_of": "",
         **changes,
     }

@@ -12,7 +12,7 @@ from itertools import chain
 import polars as pl
 
 from pipeline.contracts.topics import family_of_topic
-from pipeline.streaming.records import Chunk
+from pipeline.streaming.records import Chunk, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Batch:
         chunks: Where they come from.
         values: Their values.
         keys: Their keys.
+        records: The records themselves.
         coordinates: topic, partition, offset, one line per row.
         places: family of the topic, timestamp (null: none), one line per row.
     """
@@ -31,6 +32,7 @@ class Batch:
     chunks: Sequence[Chunk]
     values: list[bytes | None]
     keys: list[bytes | None]
+    records: Sequence[Record]
     coordinates: pl.DataFrame
     places: pl.DataFrame
 
@@ -54,6 +56,7 @@ class Batch:
             chunks=chunks,
             values=[record.value for record in records],
             keys=[record.key for record in records],
+            records=records,
             coordinates=by_row.select(
                 "topic", "partition", pl.Series("offset", [record.offset for record in records], dtype=pl.Int64)
             ),

@@ -1,13 +1,15 @@
 """Rows of `rejected` and `landed`: what did not become a touchpoint, and which offsets are accounted for."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import polars as pl
 
+from pipeline.contracts.wire import REPLAY_HEADER
 from pipeline.streaming.decode.values import Rejection
 from pipeline.streaming.landing.batch import Batch
+from pipeline.streaming.records import Record
 
 _STAMP = pl.Datetime("us", "UTC")
 
@@ -33,6 +35,7 @@ def rejected_rows(batch: Batch, rejections: Sequence[Rejection], log_id: str, la
         key=pl.Series([batch.keys[row] or b"" for row in rows], dtype=pl.Binary),
         payload=pl.Series([batch.values[row] for row in rows], dtype=pl.Binary),
         landed_at=pl.lit(landed_at).cast(_STAMP),
+        replay_of=pl.Series([_replayed(batch.records[row]) for row in rows], dtype=pl.String),
     )
 
 
@@ -84,3 +87,12 @@ def landed_rows(batch: Batch, rejections: Sequence[Rejection], log_id: str, stam
 
 def _detail(pointer: str, detail: str) -> str:
     return f"{pointer}: {detail}" if pointer else detail
+
+
+def _replayed(record: Record) -> str:
+    """Return which dead letter a record is a replay of; empty: none. Only rejected records are asked."""
+    headers: Iterable[tuple[str, bytes]] = getattr(record, "headers", None) or ()
+    for name, value in headers:
+        if name == REPLAY_HEADER and value:
+            return value.decode(errors="replace")
+    return ""

@@ -61,6 +61,45 @@ REJECTED = Table(
             ("key", "String", "The record's Kafka key."),
             ("payload", "Nullable(String)", "The record's original bytes; a tombstone has none."),
             ("landed_at", MICROS, "Stamp taken before the INSERT."),
+            ("replay_of", "String", "Dead letter that this record was a replay of (log/topic:partition:offset)."),
+        ]
+    ),
+)
+
+REPAIRS = Table(
+    name="repairs",
+    comment="What was done about dead letters; of several rows of one record the newest holds.",
+    engine="ReplacingMergeTree(repaired_at)",
+    order_by=("log_id", "topic", "partition", "offset"),
+    columns=columns_of(
+        [
+            ("log_id", LOW, "Incarnation of the Kafka log of the dead letter."),
+            ("topic", LOW, "Its topic."),
+            ("partition", "UInt16", "Its partition."),
+            ("offset", "Int64", "Its offset."),
+            ("repaired_at", MICROS, "Stamp taken before the repaired record was sent."),
+            ("action", LOW, "fixed, replayed or dropped."),
+            ("repaired_by", "String", "Who did it."),
+            ("patch", "String", "What a fix changed; empty for the others."),
+            ("event_id", "String", "Id of the event that was sent; empty for a dropped one."),
+        ]
+    ),
+)
+
+KAFKA_OFFSETS = Table(
+    name="kafka_offsets",
+    comment="Where Kafka stood in each partition when its landing worker last balanced the books.",
+    engine="ReplacingMergeTree(seen_at)",
+    order_by=("log_id", "topic", "partition"),
+    columns=columns_of(
+        [
+            ("log_id", LOW, "Incarnation of the Kafka log."),
+            ("topic", LOW, "Topic."),
+            ("partition", "UInt16", "Partition."),
+            ("low", "Int64", "First offset that the broker keeps."),
+            ("committed", "Int64", "Next offset that the landing workers will read."),
+            ("high", "Int64", "Next offset that will be written."),
+            ("seen_at", MICROS, "When this was so."),
         ]
     ),
 )

@@ -10,6 +10,7 @@ from functools import cache
 from types import MappingProxyType
 
 from pipeline.warehouse.declarations import View
+from pipeline.warehouse.views.accounting import accounting_view
 from pipeline.warehouse.views.customers import customers_view, identities_view, ledger_view
 from pipeline.warehouse.views.journeys import journeys_view, steps_view, visits_view
 from pipeline.warehouse.views.pain_points import pain_points_view
@@ -32,5 +33,6 @@ def views() -> Mapping[str, View]:
         identities_view(),
         ledger_view(),
         rejected_view(),
+        accounting_view(),
     )
     return MappingProxyType({view.name: view for view in declared})

@@ -1,0 +1,114 @@
+"""Dead letters mended on a running installation: dry run, fix, replay twice, drop; and what stands on record."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from pipeline.cli.runfile import read_run
+from pipeline.contracts.examples import example_of
+from tests.cli.conftest import Installation, Outcome
+
+TOPIC = "touchpoints.feedback"
+
+
+def answered(number: int, **changes: Any) -> dict[str, Any]:
+    shown = example_of("survey.answered")
+    return {**shown, "id": f"s-{number}", **changes}
+
+
+@pytest.fixture(scope="module")
+def shop(installation: Installation) -> Iterator[Installation]:
+    """An installation into whose topic somebody sent JSON, some of it wrong, and rubbish."""
+    run = read_run(installation.folder)
+    assert run is not None
+    producer = Producer({"bootstrap.servers": run.kafka})
+    wrong = {"instrument": "nps", "rating": "9"}
+    values = [json.dumps(answered(1)), json.dumps(answered(2, body=wrong)), json.dumps(answered(3, body=wrong))]
+    for value in (*(text.encode() for text in values), b"rubbish", None):
+        producer.produce(TOPIC, value, partition=0)
+    assert producer.flush(10) == 0
+    assert installation("wait", "--timeout", "60").code == 0
+    yield installation
+
+
+def rows(shop: Installation, sql: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in shop("query", sql, "--json").out.splitlines()]
+
+
+def data(outcome: Outcome) -> Any:
+    return json.loads(outcome.out)
+
+
+def test_a_dead_letter_is_mended_once_and_for_all(shop: Installation) -> None:
+    place = f"{TOPIC}:0:1"
+    patch = ("--step", "rename /body/rating /body/score", "--step", "cast /body/score integer")
+    dry = shop("rejected", "fix", place, *patch, "--dry-run")
+    assert dry.code == 0, dry.err
+    assert '"rating":"9"' in dry.out
+    assert '"score":9' in dry.out
+    assert rows(shop, "SELECT count() AS n FROM v_rejected WHERE state != 'open'") == [{"n": 0}]
+
+    fixed = shop("rejected", "fix", place, *patch, "--by", "ada", "--json")
+    assert fixed.code == 0, fixed.err
+    assert (data(fixed)["repaired"], data(fixed)["refused"]) == (1, 0)
+    assert shop("wait", "--timeout", "60").code == 0
+    (row,) = rows(
+        shop, "SELECT state, repaired_at > rejected_at AS later, repaired_by FROM v_rejected WHERE offset = 1"
+    )
+    assert (row["state"], row["later"]) == ("repaired", 1)
+    assert row["repaired_by"] == "fixed by ada: rename /body/rating /body/score; cast /body/score integer"
+    assert rows(shop, "SELECT score FROM v_touchpoints WHERE event_id = 's-2'") == [{"score": 9}]
+
+    # It is not offered again; sent again all the same, it is stored once.
+    assert shop("rejected", "fix", place, *patch).code == 1
+    assert shop("rejected", "fix", place, *patch, "--again", "--by", "bob").code == 0
+    assert shop("wait", "--timeout", "60").code == 0
+    assert rows(shop, "SELECT count() AS n FROM v_touchpoints WHERE event_id = 's-2'") == [{"n": 1}]
+    assert rows(shop, "SELECT count() AS n FROM v_rejected") == [{"n": 5}]
+    shown = shop("rejected", "show", place)
+    assert "fixed by bob" in shown.out
+    assert '"rating": "9"' in shown.out
+
+
+def test_a_replay_sends_what_would_be_taken_and_tells_the_rest(shop: Installation) -> None:
+    replayed = shop("rejected", "replay", "--reason", "undecodable", "--json")
+    assert replayed.code == 1
+    told = {record["record"]: record for record in data(replayed)["records"]}
+    assert told[f"{TOPIC}:0:0"]["sent_to"] == TOPIC
+    assert [problem["pointer"] for problem in told[f"{TOPIC}:0:2"]["problems"]] == ["/body/rating", "/body/score"]
+    assert told[f"{TOPIC}:0:3"]["before"] is None
+    assert shop("wait", "--timeout", "60").code == 0
+    assert rows(shop, "SELECT count() AS n FROM v_touchpoints WHERE event_id = 's-1'") == [{"n": 1}]
+    assert rows(shop, "SELECT count() AS n FROM v_rejected WHERE state = 'open'") == [{"n": 3}]
+
+
+def test_what_nobody_wants_is_dropped_and_stays_on_record(shop: Installation) -> None:
+    assert data(shop("rejected", "drop", "--reason", "tombstone", "--json")) == {"dropped": [f"{TOPIC}:0:4"]}
+    listed = data(shop("rejected", "list", "--json"))
+    assert listed["reasons"] == {"undecodable": 2}
+    assert [group["records"] for group in listed["groups"]] == [2]
+    assert sum(data(shop("rejected", "list", "--all", "--json"))["reasons"].values()) == 5
+    assert shop("rejected", "drop", "--reason", "tombstone").code == 1
+
+
+def test_every_record_is_still_accounted_for(shop: Installation) -> None:
+    said = data(shop("status", "--json"))["accounting"]
+    assert said["unaccounted"] == 0
+    (row,) = rows(
+        shop,
+        f"SELECT sum(received) r, sum(stored) s, sum(duplicate) d, sum(rejected) x FROM v_accounting "
+        f"WHERE topic = '{TOPIC}'",
+    )
+    assert (row["r"], row["s"], row["d"], row["x"]) == (8, 2, 1, 5)
+
+
+@pytest.mark.parametrize("command", ["fix", "replay", "drop"])
+def test_nothing_is_chosen_by_default(shop: Installation, command: str) -> None:
+    more = ("--step", "drop /x") if command == "fix" else ()
+    outcome = shop("rejected", command, *more)
+    assert outcome.code == 2
+    assert "--reason" in outcome.err
+    assert shop("rejected", command, f"{TOPIC}:0:77", *more).code == 1
