@@ -100,7 +100,7 @@ def table_differences(table: Table, live: LiveObject) -> Iterator[str]:
     """Tell how a live table differs from its declaration."""
     key = ", ".join(table.order_by)
     key = key if len(table.order_by) == 1 else f"({key})"
-    engine = f"{table.engine_and_partitions} ORDER BY {key} SETTINGS index_granularity = {table.granularity}"
+    engine = f"{table.engine_and_partitions} ORDER BY {key} SETTINGS {table.settings}"
     if live.engine_full != engine:
         yield f"{table.name}: engine is {live.engine_full}, declared {engine}"
     yield from _comment_difference(table.name, live.comment, table.comment)

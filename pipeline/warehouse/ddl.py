@@ -7,7 +7,7 @@ quoted and tables always named with their database, so that a rendered view comp
 
 import hashlib
 
-from pipeline.warehouse.declarations import DEFAULT_GRANULARITY, Column, Table, View
+from pipeline.warehouse.declarations import Column, Table, View
 
 
 def quote_name(name: str) -> str:
@@ -26,10 +26,9 @@ def render_table(table: Table, database: str) -> str:
     key = ", ".join(quote_name(name) for name in table.order_by)
     # ClickHouse keeps the parentheses as they are written; around one column it would write none.
     key = key if len(table.order_by) == 1 else f"({key})"
-    settings = f"\nSETTINGS index_granularity = {table.granularity}" if table.granularity != DEFAULT_GRANULARITY else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {quote_name(database)}.{quote_name(table.name)}\n(\n{columns}\n)\n"
-        f"ENGINE = {table.engine_and_partitions}\nORDER BY {key}{settings}\n"
+        f"ENGINE = {table.engine_and_partitions}\nORDER BY {key}\nSETTINGS {table.settings}\n"
         f"COMMENT {quote_text(table.comment)}"
     )
 

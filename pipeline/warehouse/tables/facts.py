@@ -18,6 +18,7 @@ TOUCHPOINTS = Table(
     engine="ReplacingMergeTree(content_version)",
     order_by=("ident_key", "occurred_at", "event_uid"),
     granularity=LOOKUP_GRANULARITY,
+    wide_part_bytes=64_000_000,
     columns=columns_of(
         [
             ("ident_key", "UUID", "Subject: the strongest identifier of the touchpoint, as keyed hash."),

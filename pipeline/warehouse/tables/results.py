@@ -16,6 +16,7 @@ STITCHED = Table(
     partition_by="rules_version",
     order_by=("rules_version", "ident_key"),
     granularity=256,
+    wide_part_bytes=64_000_000,
     columns=columns_of(
         [
             ("rules_version", "UInt32", "Version of the rules that made the row."),
