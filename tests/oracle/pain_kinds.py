@@ -2,12 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
+from pipeline.config_pain import BusinessCalendar, PainPointSettings
 from tests.oracle.stories import Touchpoint
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+
+def _minutes(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,15 @@ class Calendar:
     time_zone: str = "UTC"
     week: tuple[tuple[tuple[int, int], ...], ...] = (((540, 1020),),) * 5 + ((), ())
     holidays: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: BusinessCalendar) -> "Calendar":
+        """Return the calendar that the settings describe."""
+        week = []
+        for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"):
+            spans = [hours.split("-") for hours in getattr(settings, day)]
+            week.append(tuple((_minutes(opens), _minutes(closes)) for opens, closes in spans))
+        return cls(settings.time_zone, tuple(week), tuple(day.isoformat() for day in settings.holidays))
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,18 @@ class Thresholds:
     complaint_severe: tuple[str, ...] = ("major", "high", "severe", "critical", "urgent")
     complaint_light: tuple[str, ...] = ("minor", "low", "trivial")
     churn_grace: int = 30 * DAY
+
+    @classmethod
+    def of(cls, settings: PainPointSettings) -> "Thresholds":
+        """Return the thresholds that the settings name."""
+        told = {name: getattr(settings, name) for name in cls.__dataclass_fields__ if name != "long_wait_s"}
+        values: dict[str, Any] = {
+            name: round(value.total_seconds() * 1000) if isinstance(value, timedelta) else value
+            for name, value in told.items()
+            if name != "calendars"
+        }
+        calendars = {name: Calendar.of(calendar) for name, calendar in settings.calendars.items()}
+        return cls(long_wait_s=settings.long_wait.total_seconds(), calendars=calendars, **values)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ __all__ = ["Thresholds", "pains"]
 def pains(steps: list[Touchpoint], journey_of: dict[bytes, int], thresholds: Thresholds) -> list[dict[str, Any]]:
     """Return the pain points of one customer in order of (occurred_at, kind, touchpoint)."""
     place = {step["event_uid"]: number for number, step in enumerate(steps)}
+    steps = [{"product_id": _product(step), "calendar": _calendar(step), **step} for step in steps]
     found: list[Found] = []
     for rule in (*ORDER_RULES, *CONTACT_RULES, *OPINION_RULES):
         found += rule(steps, thresholds)
@@ -44,3 +45,11 @@ def pains(steps: list[Touchpoint], journey_of: dict[bytes, int], thresholds: Thr
         )
     rows.sort(key=lambda row: (row["pain_occurred_at"], row["pain_kind"], row["place"]))
     return [{name: value for name, value in row.items() if name != "place"} for row in rows]
+
+
+def _product(step: Touchpoint) -> str:
+    return next(iter(step.get("product_ids") or []), "")
+
+
+def _calendar(step: Touchpoint) -> str:
+    return str((step.get("attributes") or {}).get("calendar", ""))

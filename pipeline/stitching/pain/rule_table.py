@@ -65,6 +65,7 @@ _BROKEN: Final = ("delivery.status_changed", "delivery.delivered", "return.reque
 _FLAWED: Final = (*dict.fromkeys((*_PROMISES, *_DAMAGE)), "product_id", "rating", "scale")
 _CLICK: Final = ("url", "element", "x", "y", "ok")
 _TALK: Final = ("conversation_id", "channel", "party", "text_hash", "handoff", "resolved")
+_CONTACT: Final = ("conversation_id", "direction", "thread_id")
 _MAIL: Final = ("direction", "thread_id", "public_reply", "source", "calendar")
 _LEAVING: Final = ("subscription_id", "effective_at", "voluntary", "reason")
 _SCORE: Final = ("instrument", "score", "scale_min", "scale_max")
@@ -86,14 +87,7 @@ RULES: Final[tuple[PainRule, ...]] = (
     PainRule("product_flaw", 1, ("return.requested", "review.published"), _ORDERS, _FLAWED, product_flaws),
     PainRule("rage_click", 1, ("ui.clicked",), (), _CLICK, rage_clicks),
     PainRule("reopened_ticket", 1, ("support.ticket_reopened",), ("support.ticket_solved",), (), reopened_tickets),
-    PainRule(
-        "repeat_contact",
-        1,
-        CONTACT_TYPES,
-        ("support.email_sent",),
-        ("conversation_id", "direction", "thread_id"),
-        repeat_contacts,
-    ),
+    PainRule("repeat_contact", 1, CONTACT_TYPES, SLOW_REPLY_TYPES, _CONTACT, repeat_contacts),
     PainRule("slow_reply", 1, SLOW_REPLY_TYPES, (), _MAIL, slow_replies),
     PainRule("stalled_return", 1, ("return.received",), _RETURNED, ("return_id",), stalled_returns),
     PainRule("transferred", 1, (CALL, ESCALATED), (), ("conversation_id", "transfers", "from"), transfers),

@@ -77,10 +77,10 @@ def _waits(steps: pl.DataFrame) -> pl.DataFrame:
         answers.alias("answers"),
         pl.when(type_ == _SOLVED).then(True).when(type_ == _REOPENED).then(False).alias("closes"),  # noqa: FBT003
     )
-    named = told.filter((pl.col("thread") != "") & (pl.col("asks") | pl.col("answers")))
     # A mail that names no thread can be answered by nothing that we would recognise, so it waits for nothing.
+    named = told.filter(pl.col("thread") != "")
     is_closed = pl.col("closes").forward_fill().over(_THREAD).fill_null(value=False)
-    relevant = named.filter(pl.col("answers") | ~is_closed)
+    relevant = named.filter(pl.col("answers") | (pl.col("asks") & ~is_closed))
     begins = pl.col("asks") & pl.col("asks").shift(1).over(_THREAD).not_().fill_null(value=True)
     answer = pl.when("answers")
     return relevant.with_columns(
