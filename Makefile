@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format render lock kafka bench convergence clean
+.PHONY: help setup demo test check format render lock kafka bench convergence properties clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ bench: setup ## measure speed side by side; the last line is JSON
 
 convergence: setup ## the same touchpoints in other orders, with workers killed, give the same bytes (about 15 minutes)
 	@$(BIN)/python -m tests.convergence
+
+properties: setup ## look long for a history whose order of arrival matters (twenty times as many as in `make test`)
+	$(BIN)/python -m pytest -q tests/properties --hypothesis-profile=deep
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis throughline-data

@@ -108,12 +108,36 @@ class Person:
     pains: list[Row]
 
 
-def order_free_views(events: Iterable[Mapping[str, Any]], rules: OracleRules) -> dict[str, Iterable[Row]]:
-    """Return the rows of every order-free view by its name, in no particular order; they can be read once."""
+@dataclass(frozen=True)
+class Answer:
+    """
+    Everything that follows from touchpoints.
+
+    Attributes:
+        facts: What was sent.
+        customers: The customer of every identifier.
+        shared: The identifiers that are.
+        people: The customers by name.
+    """
+
+    facts: Facts
+    customers: dict[bytes, bytes]
+    shared: set[bytes]
+    people: dict[bytes, Person]
+
+
+def answer(events: Iterable[Mapping[str, Any]], rules: OracleRules) -> Answer:
+    """Return who is who and what each did."""
     facts = facts_of(events, rules.naming)
     aliases, unlinks = holding(facts.statements)
     customers, shared = who_is_who(facts.kinds, facts.seen_together(), aliases, unlinks, rules.caps)
-    people = _people(facts, customers, rules)
+    return Answer(facts, customers, shared, _people(facts, customers, rules))
+
+
+def order_free_views(events: Iterable[Mapping[str, Any]], rules: OracleRules) -> dict[str, Iterable[Row]]:
+    """Return the rows of every order-free view by its name, in no particular order; they can be read once."""
+    found = answer(events, rules)
+    facts, customers, shared, people = found.facts, found.customers, found.shared, found.people
     members: dict[bytes, list[tuple[int, bytes]]] = {}
     for key, customer in customers.items():
         members.setdefault(customer, []).append((RANKS.index(facts.kinds[key]), key))
