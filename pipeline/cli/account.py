@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.cli.rules_state import describe_state, effective
 from pipeline.cli.watermarks import Watermarks
 from pipeline.config import Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
@@ -10,6 +11,7 @@ from pipeline.streaming.announcing import land_group, stitch_group
 from pipeline.warehouse.accounting import Watermarks as Marks
 from pipeline.warehouse.accounting import account
 from pipeline.warehouse.connection import connect
+from pipeline.warehouse.rules import RulesBook
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,29 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class LiveVersion:
+    """One rules version whose results are kept up to date."""
+
+    number: int
+    active: bool
+    state: str
+
+
+@dataclass(frozen=True)
 class Account:
-    """Lag by topic, and the identity over all of them."""
+    """Lag by topic, the identity over all of them, and the rules versions that live."""
 
     topics: list[TopicLag]
     identity: Identity
+    rules: list[LiveVersion]
 
     def as_json(self) -> dict[str, Any]:
         """Return the account as JSON."""
-        return {"topics": [asdict(topic) for topic in self.topics], "accounting": asdict(self.identity)}
+        return {
+            "topics": [asdict(topic) for topic in self.topics],
+            "accounting": asdict(self.identity),
+            "rules": [asdict(version) for version in self.rules],
+        }
 
 
 def take_account(settings: Settings) -> Account:
@@ -60,6 +76,7 @@ def take_account(settings: Settings) -> Account:
         CommandError: If Kafka does not answer.
         WarehouseUnavailable: If the warehouse does not answer.
     """
+    settings = effective(settings)
     readers = {topic: land_group(settings.kafka) for topic in TOUCHPOINT_TOPICS}
     readers[STITCH_DIRTY] = stitch_group(settings.kafka, settings.stitching.rules_version)
     lags: dict[str, list[int]] = {}
@@ -88,4 +105,6 @@ def take_account(settings: Settings) -> Account:
         unaccounted=balance.unaccounted,
     )
     topics = [TopicLag(topic, readers[topic], *numbers) for topic, numbers in lags.items()]
-    return Account(topics, identity)
+    living = RulesBook(connect(settings.clickhouse)).versions()
+    rules = [LiveVersion(one.number, one.is_active, describe_state(one.progress)) for one in living if one.is_live]
+    return Account(topics, identity, rules)

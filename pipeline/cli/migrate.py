@@ -5,6 +5,7 @@ import click
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import print_json
 from pipeline.cli.reach import part_settings
+from pipeline.cli.rules_state import remarks, tell_supervisor
 from pipeline.warehouse.connection import connect, database_of
 from pipeline.warehouse.migrate import migrate as migrate_database
 
@@ -19,7 +20,11 @@ def migrate(invocation: Invocation, *, as_json: bool) -> None:
     It may be run again at any time, also after it was interrupted. Run it before workers of a new version start.
     """
     settings = part_settings(invocation)
-    migrate_database(connect(settings.clickhouse), settings)
+    client = connect(settings.clickhouse)
+    migrate_database(client, settings)
+    state = tell_supervisor(invocation.data, settings, client)
+    for remark in remarks(state):
+        click.echo(f"throughline: {remark}", err=True)
     database = database_of(settings.clickhouse)
     if as_json:
         print_json({"database": database, "migrated": True})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.cli.child import END_PATIENCE_S, Part
 from pipeline.cli.installation import KAFKA, Installation
+from pipeline.cli.rules_file import LiveRules, rules_environment
 from pipeline.cli.runfile import Run
 from pipeline.config import DATA_VARIABLE, Settings, environment_name
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
@@ -18,6 +19,8 @@ _COLLECTOR_PATIENCE_S = 30.0
 # Kafka closes its logs cleanly; after a kill it would have to look through them at the next start.
 _KAFKA_PATIENCE_S = 20.0
 WRITE_KEY_NAME = "default"
+# Every rebalance of the embedded broker takes as long as a session, less a second, however soon all have joined.
+_EMBEDDED_SESSION = {"session_timeout": "6s", "heartbeat_interval": "1500ms"}
 _PYTHON = (sys.executable, "-m")
 
 
@@ -41,7 +44,9 @@ def port_names(names: list[str], broker: str) -> list[str]:
     return servers + [f"{name}.metrics" for name in names if name not in ("broker", "warehouse")]
 
 
-def plan_parts(folder: Path, installation: Installation, settings: Settings, names: list[str]) -> list[Part]:
+def plan_parts(
+    folder: Path, installation: Installation, settings: Settings, names: list[str], rules: LiveRules | None = None
+) -> list[Part]:
     """
     Return the parts in the order of starting.
 
@@ -49,7 +54,8 @@ def plan_parts(folder: Path, installation: Installation, settings: Settings, nam
         folder: The data folder (absolute).
         installation: Its ports and secrets.
         settings: Settings of the environment; what they set is passed on, except addresses and keys.
-        names: From `part_names`.
+        names: From `part_names`, and those of workers for further rules versions.
+        rules: The rules versions that live; None before the first migration.
     """
     common = common_environment(folder, installation)
     logs = folder / "logs"
@@ -69,12 +75,12 @@ def plan_parts(folder: Path, installation: Installation, settings: Settings, nam
         if name in ("broker", "warehouse"):
             continue
         port = installation.ports[f"{name}.metrics"]
-        own = collector if name == "collector" else _membership(folder, installation, name)
-        command = ("collect",) if name == "collector" else ("worker", name.partition("-")[0])
+        own = collector if name == "collector" else _membership(folder, installation, settings, name)
+        own |= rules_environment(name, rules)
         parts.append(
             Part(
                 name,
-                (*_PYTHON, "pipeline.cli", *command),
+                (*_PYTHON, "pipeline.cli", *_command(name)),
                 logs / f"{name}.log",
                 needs,
                 {**common, environment_name("observability", "port"): str(port), **own},
@@ -83,6 +89,13 @@ def plan_parts(folder: Path, installation: Installation, settings: Settings, nam
             )
         )
     return parts
+
+
+def _command(name: str) -> tuple[str, ...]:
+    if name == "collector":
+        return ("collect",)
+    role = name.partition("-")[0]
+    return ("worker", role, "--recorded") if role == "stitch" else ("worker", role)
 
 
 def _broker_parts(
@@ -110,11 +123,15 @@ def _collector_environment(installation: Installation, settings: Settings) -> di
     }
 
 
-def _membership(folder: Path, installation: Installation, name: str) -> dict[str, str]:
+def _membership(folder: Path, installation: Installation, settings: Settings, name: str) -> dict[str, str]:
     """Return what lets a worker that is started again take its partitions back at once, on either broker."""
     if installation.broker == KAFKA:
         return {environment_name("kafka", "instance_id"): name}
-    return {environment_name("kafka", "membership_file"): str(folder / "members" / name)}
+    own = {environment_name("kafka", "membership_file"): str(folder / "members" / name)}
+    for key, value in _EMBEDDED_SESSION.items():
+        if key not in settings.kafka.model_fields_set:
+            own[environment_name("kafka", key)] = value
+    return own
 
 
 def first_run(installation: Installation, names: list[str]) -> Run:

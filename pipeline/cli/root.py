@@ -22,6 +22,7 @@ class Entry(NamedTuple):
 
 
 RUN, BRING, LOOK, PARTS = "Run an installation", "Bring touchpoints in", "Look at results", "Parts, for production"
+CHANGE = "Change how results are made"
 
 COMMANDS: dict[str, Entry] = {
     "demo": Entry(RUN, "demo", "demo", "Show the whole thing in two minutes and leave nothing behind."),
@@ -33,9 +34,20 @@ COMMANDS: dict[str, Entry] = {
     "wait": Entry(RUN, "wait", "wait", "Wait until everything sent so far is visible in the results."),
     "import": Entry(BRING, "imports", "import_group", "Bring touchpoints in from files."),
     "simulate": Entry(BRING, "simulate", "simulate", "Make the touchpoints of a believable small shop."),
+    "identity": Entry(BRING, "identity", "identity", "Say who is who where you know better than the links."),
     "query": Entry(LOOK, "query", "query", "Ask the warehouse in SQL."),
     "customer": Entry(LOOK, "customer", "customer", "Tell one customer's whole story."),
+    "explain": Entry(
+        LOOK, "explain", "explain", "Explain why two identifiers are one customer, or what keeps them apart."
+    ),
     "rejected": Entry(LOOK, "rejected", "rejected", "Look at records that could not be landed, and why."),
+    "restitch": Entry(CHANGE, "restitch", "restitch", "Make results again from the stored facts."),
+    "rules": Entry(
+        CHANGE,
+        "rules",
+        "rules",
+        "Look at the versions of the rules, start new ones, switch between them, drop old ones.",
+    ),
     "worker": Entry(PARTS, "worker", "worker", "Run one worker in the foreground."),
     "collect": Entry(PARTS, "collect", "collect", "Run the HTTP collector in the foreground."),
     "migrate": Entry(PARTS, "migrate", "migrate", "Create or update the tables and views of the warehouse."),

@@ -156,3 +156,8 @@ def _show_account(screen: Console, account: Account) -> None:
     line = Text.assemble(("Received ", "bold"), f"{count(identity.received)} = {terms}, ")
     line.append(f"unaccounted for {count(identity.unaccounted)}", style=style)
     screen.print(line, "")
+    if len(account.rules) > 1:
+        said = "; ".join(
+            f"version {one.number} {one.state}{' (active)' if one.active else ''}" for one in account.rules
+        )
+        screen.print(Text.assemble(("Rules ", "bold"), said), "")

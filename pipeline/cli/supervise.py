@@ -13,8 +13,9 @@ from pipeline.cli.installation import keep_installation
 from pipeline.cli.lifecycle import describe_run
 from pipeline.cli.plan import common_environment, first_run, fixed_ports, part_names, plan_parts, port_names
 from pipeline.cli.processes import spawn, started_at
+from pipeline.cli.rules_file import names_with_rules, read_rules_file
 from pipeline.cli.runfile import Run
-from pipeline.cli.supervisor import Supervisor
+from pipeline.cli.supervisor import Plan, Supervisor
 from pipeline.config import Settings, environment_name
 
 DRAIN_S = 10
@@ -31,17 +32,28 @@ def supervise(folder: Path, settings: Settings, broker: str, land: int, stitch: 
         land: Number of LAND workers.
         stitch: Number of STITCH workers.
     """
-    names = part_names(land, stitch)
+    names = names_with_rules(part_names(land, stitch), read_rules_file(folder))
     hash_key = settings.identity.hash_key.get_secret_value()
     ports = port_names(names, broker)
     installation = keep_installation(folder, ports, hash_key, fixed_ports(settings, names), broker)
     run = first_run(installation, names)
     run.supervisor_pid = os.getpid()
     run.supervisor_started = started_at(run.supervisor_pid) or 0.0
-    parts = plan_parts(folder, installation, settings, names)
+    parts = plan_parts(folder, installation, settings, names, read_rules_file(folder))
+
+    def replan() -> Plan:
+        rules = read_rules_file(folder)
+        wanted = names_with_rules(part_names(land, stitch), rules)
+        unknown = [name for name in port_names(wanted, broker) if name not in installation.ports]
+        known = keep_installation(folder, unknown, hash_key, fixed_ports(settings, wanted), broker)
+        installation.ports.update(known.ports)
+        run.metrics = first_run(installation, wanted).metrics
+        remarks = rules.remarks if rules else ()
+        return Plan(plan_parts(folder, installation, settings, wanted, rules), remarks)
+
     _say(f"starting {', '.join(names)} in {folder}")
     drain = _drainer(folder, run, common_environment(folder, installation))
-    Supervisor(folder, run, parts, drain, _say).keep_running(lambda: _welcome(folder, run))
+    Supervisor(folder, run, parts, drain, _say, replan).keep_running(lambda: _welcome(folder, run))
     _say("stopped")
 
 

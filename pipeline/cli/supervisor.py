@@ -14,12 +14,14 @@ id. A worker that lived on would record offsets of the new log under the old log
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 from pipeline.cli.child import Child, Part, State
 from pipeline.cli.installation import KAFKA
+from pipeline.cli.rules_file import rules_stamp
 from pipeline.cli.runfile import RUN_FILE, Notice, PartRun, Run
 from pipeline.config import environment_name
 
@@ -28,6 +30,14 @@ MOST_NOTICES = 20
 # Time for readers and writers of a broker that died: what they have in hand can be landed, nothing can be sent.
 BROKEN_PATIENCE_S = 4.0
 BROKER, WAREHOUSE, COLLECTOR = "broker", "warehouse", "collector"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to run from now on, and what the owner should know about it."""
+
+    parts: Sequence[Part]
+    remarks: Sequence[str] = ()
 
 
 class Supervisor:
@@ -40,10 +50,17 @@ class Supervisor:
         parts: What is to run, in the order of starting.
         drain: Waits until what is in the broker is landed, and returns what is left in words (empty: nothing).
         say: Called with one line per happening.
+        replan: Says what is to run, whenever the rules versions of the folder have changed; None: always the same.
     """
 
     def __init__(
-        self, folder: Path, run: Run, parts: Sequence[Part], drain: Callable[[], str], say: Callable[[str], None]
+        self,
+        folder: Path,
+        run: Run,
+        parts: Sequence[Part],
+        drain: Callable[[], str],
+        say: Callable[[str], None],
+        replan: Callable[[], Plan] | None = None,
     ) -> None:
         self._folder = folder
         self._run = run
@@ -51,6 +68,9 @@ class Supervisor:
         self._drain = drain
         self._say = say
         self._stop_orders = 0
+        self._replan = replan
+        self._rules_stamp = rules_stamp(folder)
+        self._leaving: list[Child] = []
         self._is_stale = False
         self._keeps_log = run.broker == KAFKA
 
@@ -91,6 +111,7 @@ class Supervisor:
         for happening in happenings:
             self._say(happening)
         self._follow_broker(now)
+        self._follow_rules(now)
         started = [child for child in self._children.values() if self._may_start(child)]
         for child in started:
             child.start(self._environment(child), now)
@@ -125,6 +146,33 @@ class Supervisor:
         if broker.state is State.READY and not self._run.log_id:
             self._run.log_id = str(broker.said.get("log_id", ""))
             self._record()
+
+    def _follow_rules(self, now: float) -> None:
+        """Run the workers that the rules versions of the folder need; those whose part has changed start anew."""
+        leaving = [told for child in self._leaving if (told := child.tick(now))]
+        self._leaving = [child for child in self._leaving if child.is_alive]
+        for told in leaving:
+            self._say(told)
+        stamp = rules_stamp(self._folder)
+        if self._replan is None or self._stop_orders or stamp == self._rules_stamp:
+            return
+        self._rules_stamp = stamp
+        plan = self._replan()
+        known, self._children = self._children, {}
+        for part in plan.parts:
+            child = known.pop(part.name) if part.name in known else Child(part)
+            self._children[part.name] = child
+            if child.part != part:
+                child.part = part
+                if child.is_alive and not part.is_task:
+                    child.end(now)
+        for child in known.values():
+            child.end(now)
+            self._leaving.append(child)
+        for remark in plan.remarks:
+            if all(notice.text != remark for notice in self._run.notices):
+                self._notice(remark)
+        self._is_stale = True
 
     def _follow_log(self, log_id: str, now: float) -> None:
         """Take note of the id of a log on disk; another one than before means that somebody took the folder away."""
@@ -170,6 +218,7 @@ class Supervisor:
     def _stop_all(self) -> None:
         """Stop in the order in which work flows, so that each part can hand on what it holds."""
         self._record()
+        self._children = {child.part.name: child for child in self._leaving} | self._children
         names = list(self._children)
         workers = [name for name in names if name not in (BROKER, WAREHOUSE, COLLECTOR)]
         can_drain = self._children[BROKER].state is State.READY and self._children[WAREHOUSE].state is State.READY

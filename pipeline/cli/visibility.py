@@ -15,6 +15,7 @@ from functools import partial
 
 import polars as pl
 
+from pipeline.cli.rules_state import effective
 from pipeline.cli.watermarks import Spot, Watermarks
 from pipeline.config import Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
@@ -55,10 +56,18 @@ class Visibility:
         watermarks: Kafka seen from outside.
         timeout_s: How long that may take.
         report: Called with what is behind, as long as something is.
+        rules_version: Version whose results must show everything; None: the active one, which the views show.
     """
 
-    def __init__(self, settings: Settings, watermarks: Watermarks, timeout_s: float, report: Report) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        watermarks: Watermarks,
+        timeout_s: float,
+        report: Report,
+        rules_version: int | None = None,
+    ) -> None:
+        self._settings = effective(settings, rules_version)
         self._watermarks = watermarks
         self._deadline = time.monotonic() + timeout_s
         self._report = report

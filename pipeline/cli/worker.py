@@ -24,8 +24,15 @@ def land(invocation: Invocation) -> None:
     click.get_current_context().exit(run_worker("land", part_settings(invocation)))
 
 
-@worker.command(epilog=examples("throughline worker stitch"))
+@worker.command(epilog=examples("throughline worker stitch", "throughline worker stitch --recorded"))
+@click.option(
+    "--recorded", is_flag=True, help="Take the rules recorded for the rules version, not those of the settings."
+)
 @shared
-def stitch(invocation: Invocation) -> None:
-    """Run a STITCH worker: computes anew every customer that may have changed."""
-    click.get_current_context().exit(run_worker("stitch", part_settings(invocation)))
+def stitch(invocation: Invocation, *, recorded: bool) -> None:
+    """
+    Run a STITCH worker: computes anew every customer that may have changed.
+
+    Exit 2 if its settings are not those that its rules version was recorded with.
+    """
+    click.get_current_context().exit(run_worker("stitch", part_settings(invocation), recorded=recorded))

@@ -6,7 +6,7 @@ afterwards; other settings need another version. Results of versions stand side 
 the views show is the newest row of `active_rules`. Nothing is computed here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +22,12 @@ from pipeline.warehouse.rules_document import Document, document_of, read_docume
 from pipeline.warehouse.tables import TABLES
 
 NOWHERE = UUID(int=0)
-_EPOCH = datetime.fromtimestamp(0, UTC)
+EPOCH = datetime.fromtimestamp(0, UTC)
+_RESULTS = tuple(
+    table
+    for table in TABLES.values()
+    if "rules_version" in table.column_names and table.name not in ("rules", "rules_progress", "active_rules")
+)
 
 _RECORDED = """
     SELECT rules_version, argMin(settings, tuple(settings = '', recorded_at)) AS settings, min(recorded_at)
@@ -82,9 +87,9 @@ class Progress:
     found: int = 0
     passed: int = 0
     total: int = 0
-    since: datetime = _EPOCH
-    until: datetime = _EPOCH
-    started_at: datetime = _EPOCH
+    since: datetime = EPOCH
+    until: datetime = EPOCH
+    started_at: datetime = EPOCH
 
     @property
     def share(self) -> float:
@@ -198,31 +203,30 @@ class RulesBook:
                 parameters={"version": number},
             )
 
-    def drop(self, number: int) -> Mapping[str, int]:
+    def count(self, number: int) -> dict[str, int]:
+        """Return how many rows each table of results holds of a version; replaced ones that still lie there count."""
+        counted = {}
+        for table in _RESULTS:
+            sql = f"SELECT count() FROM {quote_name(table.name)} WHERE rules_version = {{version:UInt32}}"
+            with translated():
+                counted[table.name] = int(self._client.query(sql, parameters={"version": number}).result_rows[0][0])
+        return counted
+
+    def drop(self, number: int) -> dict[str, int]:
         """
-        Remove the rows of a version, after its workers were told by its state; safe to repeat.
+        Remove the rows of a version, whose workers know that it is dropped; safe to repeat.
 
         Returns:
             Rows removed by table.
         """
-        version = self.version(number)
-        if version is not None and version.is_live:
-            self.save(Progress(number, State.DROPPED))
-        removed = {}
-        for table in TABLES.values():
-            if "rules_version" not in table.column_names or table.name in ("rules", "rules_progress", "active_rules"):
-                continue
+        removed = self.count(number)
+        for table in _RESULTS:
             place = quote_name(table.name)
-            values = {"version": number}
             with translated():
-                count = f"SELECT count() FROM {place} WHERE rules_version = {{version:UInt32}}"
-                removed[table.name] = int(self._client.query(count, parameters=values).result_rows[0][0])
                 if table.partition_by == "rules_version":
                     self._client.command(f"ALTER TABLE {place} DROP PARTITION {int(number)}")
                 elif removed[table.name]:
-                    self._client.command(
-                        f"DELETE FROM {place} WHERE rules_version = {{version:UInt32}}", parameters=values
-                    )
+                    self._client.command(f"DELETE FROM {place} WHERE rules_version = {int(number)}")
         return removed
 
 

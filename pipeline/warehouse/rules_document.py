@@ -6,11 +6,13 @@ without being listed, so that a new one cannot be forgotten. The secret is in it
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from pipeline.config import IdentitySettings, Settings, StitchingSettings
 from pipeline.config_pain import PainPointSettings
@@ -27,6 +29,8 @@ LANDING_ONLY: Final = ("hash_key", "phone_region")
 # Raise it when the same facts and settings give another answer and no pain-point rule's own version tells so.
 ANSWERS: Final = 1
 
+_DURATION: Final = re.compile(r"P(?=.)(\d+D)?(T.+)?")
+_UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
 _HASH_KEY: Final = "identity.hash_key"
 _PROGRAM: Final = "program."
 
@@ -124,4 +128,14 @@ def _with(model: type[_Group], group: _Group, values: dict[str, object]) -> _Gro
 
 
 def _text(value: object) -> str:
-    return "not known" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return "not known"
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if not _DURATION.fullmatch(value):
+        return value
+    left, units = TypeAdapter(timedelta).validate_python(value).total_seconds(), []
+    for unit, size in _UNITS:
+        whole, left = divmod(left, size)
+        units += [f"{whole:g}{unit}"] if whole else []
+    return " ".join(units) or "0s"

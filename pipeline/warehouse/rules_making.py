@@ -5,7 +5,7 @@ One rule: every read is bounded. Identifiers are taken in the order of their key
 range at a time; what is asked about a range is asked about its keys only. So the memory does not grow with the facts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,8 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.warehouse.errors import translated
 from pipeline.warehouse.external import external_keys
-from pipeline.warehouse.rules import Progress, RulesBook, State
+from pipeline.warehouse.facts import FactStore
+from pipeline.warehouse.rules import EPOCH, Progress, RulesBook, State
 
 # Each table is read in the order of its key and only as far as the range goes.
 _RANGE = """
@@ -92,9 +93,13 @@ class MakingStore:
         self._margin_us = sweep_margin // timedelta(microseconds=1)
 
     def progress(self) -> Progress:
-        """Return how far the version is; a version that was never recorded is to be made."""
+        """Return how far the version is; a making that nobody began yet begins here."""
         version = self._book.version(self._rules_version)
-        return version.progress if version is not None else Progress(self._rules_version, State.MAKING)
+        progress = version.progress if version is not None else Progress(self._rules_version, State.MAKING)
+        if progress.state is not State.MAKING or progress.until > EPOCH:
+            return progress
+        stamp = FactStore(self._client).landing_stamp()
+        return replace(progress, until=stamp, started_at=stamp, total=self.scale().identifiers)
 
     def save(self, progress: Progress) -> None:
         """Record how far it is now."""
