@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 OLDEST_JAVA = 17
+# Kafka's classes as the JVM has them in memory (class data sharing): with them it starts in a third of the time.
+ARCHIVE = "classes.jsa"
 ASK_JAVA_S = 20
 
 
@@ -42,6 +44,13 @@ def require_jars(folder: Path) -> None:
     if missing:
         what = "is not" if len(missing) == len(checksums()) else f"({missing[0]} and others) is not wholly"
         raise KafkaMissing(f"Apache Kafka {what} in {folder}; run `make kafka` (needs java {OLDEST_JAVA} and mvn)")
+
+
+def class_options(folder: Path) -> list[str]:
+    """Return the options of `java` that name the classes: exactly the listed jars, and their archive if any."""
+    archive = folder / ARCHIVE
+    shared = [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
+    return [*shared, "-cp", ":".join(str(folder / name) for name in checksums())]
 
 
 def wrong_jars(folder: Path) -> list[str]:

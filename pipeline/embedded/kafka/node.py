@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config import EmbeddedSettings
-from pipeline.embedded.kafka.jars import find_java, jars_folder, require_jars
+from pipeline.embedded.kafka.jars import class_options, find_java, jars_folder, require_jars
 
 HOST = "127.0.0.1"
 FORMAT_S = 120
@@ -137,8 +137,7 @@ def prepare(node: Node, settings: EmbeddedSettings, cluster_id: str = "") -> lis
         "-Djava.awt.headless=true",
         f"-Djava.io.tmpdir={_own_folder(node.data / 'tmp')}",
         *_logging(),
-        "-cp",
-        f"{jars}/*",
+        *class_options(jars),
         "kafka.Kafka",
         str(properties),
     ]
@@ -162,7 +161,7 @@ def _format(node: Node, java: str, jars: Path, name: str) -> None:
     draft, properties = node.data / "log.draft", node.data / "draft.properties"
     shutil.rmtree(draft, ignore_errors=True)
     _write(properties, node.properties(draft))
-    command = [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *_logging(), "-cp", f"{jars}/*"]
+    command = [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *_logging(), *class_options(jars)]
     command += ["kafka.tools.StorageTool", "format", "--cluster-id", name, "--config", str(properties)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_S, check=False)
     if ended.returncode:

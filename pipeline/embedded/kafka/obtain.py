@@ -4,20 +4,36 @@
 The registry is the one that Maven's own settings name. The jars come into a draft folder first; only when each has
 the checksum that we name does the draft take its place, so that the cache is whole or not there. When nothing
 changed it takes a fraction of a second and asks nobody.
+
+Last it lets a node start and end once, so that the JVM writes down the classes which it loads: every later start is
+three times as fast. Without that archive everything works all the same.
 """
 
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from pipeline.config import SettingsError, child_environment, load_settings
-from pipeline.embedded.kafka.jars import OLDEST_JAVA, KafkaMissing, checksums, find_java, jars_folder, wrong_jars
+from pipeline.config import EmbeddedSettings, SettingsError, child_environment, load_settings
+from pipeline.embedded.kafka.jars import (
+    ARCHIVE,
+    OLDEST_JAVA,
+    KafkaMissing,
+    checksums,
+    find_java,
+    jars_folder,
+    wrong_jars,
+)
+from pipeline.embedded.kafka.node import Node, NodeFailed, prepare
+from pipeline.embedded.kafka.probe import answers
 from pipeline.embedded.process import complain
 
 DOWNLOAD_S = 600
 TOLD_LINES = 12
+START_S = 120.0
 
 
 def obtain(folder: Path) -> bool:
@@ -78,11 +94,60 @@ def _download(maven: str, draft: Path, jars: Path) -> None:
         raise KafkaMissing(f"mvn could not get Apache Kafka (exit code {ended.returncode}):\n{told}")
 
 
+def archive_classes(folder: Path, settings: EmbeddedSettings) -> bool:
+    """
+    Let the JVM write down the classes that a node loads, unless that was done.
+
+    Args:
+        folder: Where the jars are.
+        settings: How a node is run.
+
+    Returns:
+        Whether the archive is there now; without it a node only starts more slowly.
+    """
+    archive = folder / ARCHIVE
+    if archive.is_file():
+        return True
+    with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as draft:
+        written = Path(draft) / ARCHIVE
+        try:
+            own = settings.model_copy(update={"kafka_folder": str(folder)})
+            node = Node(Path(draft), *_free_ports())
+            java, *options = prepare(node, own)
+            _run_once([java, f"-XX:ArchiveClassesAtExit={written}", *options], node.address)
+        except (NodeFailed, OSError, subprocess.TimeoutExpired):
+            return False
+        if written.is_file():
+            written.rename(archive)
+    return archive.is_file()
+
+
+def _run_once(command: list[str], address: str) -> None:
+    """Start a node, wait until it answers, and end it."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + START_S
+        while process.poll() is None and time.monotonic() < deadline and not answers(address, 1.0):
+            time.sleep(0.1)
+        process.terminate()
+        try:
+            process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        return first.getsockname()[1], second.getsockname()[1]
+
+
 def main() -> int:
     """Run `make kafka`; return its exit code."""
     try:
-        folder = jars_folder(load_settings().embedded.kafka_folder)
+        settings = load_settings().embedded
+        folder = jars_folder(settings.kafka_folder)
         is_new = obtain(folder)
+        archive_classes(folder, settings)
     except (KafkaMissing, SettingsError) as error:
         complain(f"kafka: {error}")
         return 2
