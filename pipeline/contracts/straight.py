@@ -8,14 +8,15 @@ together over every type and over whatever a fuzzer makes of them.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
 from pipeline.contracts.currencies import CURRENCIES
 from pipeline.contracts.encoding import Write, record_writer, write_long, writer_of
 from pipeline.contracts.kinds import KIND_RANK, REFERENCE_KINDS
 from pipeline.contracts.schemas import AvroField, body_fields, fields_of, writer_schema
+from pipeline.contracts.shapes import Doubt, Field, Plan, Remembered, Shapes, record_of
 from pipeline.contracts.times import is_storable, parse_rfc3339
 from pipeline.contracts.topics import topic_of_family
 from pipeline.contracts.touchpoint import EncodedTouchpoint
@@ -26,7 +27,7 @@ _NULL = b"\0"
 _VALUE = b"\2"
 _USUAL_SIZES = 512
 _INTEGERS = {"int": 32, "long": 64}
-_SENT, _RECEIVED = "sent_at", "received_at"
+_OCCURRED, _SENT, _RECEIVED = "occurred_at", "sent_at", "received_at"
 
 
 def _size_bytes(size: int) -> bytes:
@@ -36,7 +37,6 @@ def _size_bytes(size: int) -> bytes:
 
 
 _SIZE = tuple(_size_bytes(size) for size in range(_USUAL_SIZES))
-_VALUE_SIZE = tuple(_VALUE + size for size in _SIZE)
 
 
 class Straight(NamedTuple):
@@ -56,10 +56,6 @@ class Straight(NamedTuple):
     received_at: int
 
 
-class _Doubt(Exception):  # noqa: N818 - nothing is wrong yet
-    """This touchpoint goes the careful way."""
-
-
 def write_straight(value: object, received_at: int, *, keeps_receipt: bool) -> Straight | None:
     """
     Write a plain touchpoint.
@@ -74,7 +70,7 @@ def write_straight(value: object, received_at: int, *, keeps_receipt: bool) -> S
     """
     try:
         return _route(value["type"])(value, received_at, keeps_receipt)  # type: ignore[index] # a doubt, as all else
-    except (_Doubt, TypeError, KeyError, AttributeError, ValueError, IndexError, OverflowError):
+    except (Doubt, TypeError, KeyError, AttributeError, ValueError, IndexError, OverflowError):
         # Whatever a value is that it should not be: a number has no encode(), a list is no key of a table.
         return None
 
@@ -90,42 +86,52 @@ def _route(type_name: str) -> _Route:
     schema = writer_schema(row.family)
     names = [field.name for field in fields_of(schema)]
     cut = names.index(_SENT)
-    if names[cut : cut + 2] != [_SENT, _RECEIVED]:
-        raise ValueError("the schemas keep sent_at and received_at together; or content would not be one piece")
-    fields = [_envelope_step(field, row) for field in fields_of(schema)]
-    return _route_over(row, encode_single_object(schema.fingerprint, b""), fields[:cut], fields[cut + 2 :])
+    if names[cut - 1 : cut + 2] != [_OCCURRED, _SENT, _RECEIVED]:
+        raise ValueError("the schemas keep these times together; or content would not be one piece")
+    fields = [_envelope_field(field, row) for field in fields_of(schema)]
+    header = encode_single_object(schema.fingerprint, b"")
+    return _route_over(topic_of_family(row.family), header, Shapes(fields[: cut - 1]), Shapes(fields[cut + 2 :]))
 
 
-def _route_over(row: TouchpointType, header: bytes, before: "list[_Step]", after: "list[_Step]") -> _Route:
-    topic = topic_of_family(row.family)
-    write_before, write_after = _steps_writer(before), _steps_writer(after)
+def _route_over(topic: str, header: bytes, before: Shapes, after: Shapes) -> _Route:
+    both = before.names | after.names | {_OCCURRED, _SENT, _RECEIVED}
+
+    def plan(shape: tuple[Any, ...]) -> tuple[Plan, Plan]:
+        if not both.issuperset(shape):
+            raise Doubt
+        return before.plan(frozenset(shape)), after.plan(frozenset(shape))
+
+    plans = Remembered(plan)
 
     def route(value: Any, received_at: int, keeps_receipt: bool) -> Straight:  # noqa: ANN401 - decoded JSON
+        first, second = plans[tuple(value)]
         out = bytearray(header)
-        found = write_before(out, value)
+        for name, write, constant in first.steps:
+            out += constant
+            write(out, value[name])
+        out += first.tail
+        occurred_at = _time(value[_OCCURRED])
+        write_long(out, occurred_at)
         tail = bytearray()
-        found += write_after(tail, value)
+        for name, write, constant in second.steps:
+            tail += constant
+            write(tail, value[name])
+        tail += second.tail
         content = bytes(out) + _NULL + _NULL + tail
-        sent = value.get(_SENT)
-        if sent is None:
-            out += _NULL
-        else:
-            found += 1
+        if _SENT in value:
             out += _VALUE
-            _write_time(out, sent)
-        received = value.get(_RECEIVED)
-        if received is not None:
-            found += 1
-            moment = _time(received)
+            _write_time(out, value[_SENT])
+        else:
+            out += _NULL
+        if _RECEIVED in value:
+            moment = _time(value[_RECEIVED])
             if keeps_receipt:
                 received_at = moment
         out += _VALUE
         write_long(out, received_at)
         out += tail
-        if found != len(value):
-            raise _Doubt
         record = EncodedTouchpoint(topic, _key_of(value), bytes(out))
-        return Straight(record, content, _time(value["occurred_at"]), received_at)
+        return Straight(record, content, occurred_at, received_at)
 
     return route
 
@@ -141,110 +147,56 @@ def _key_of(value: Mapping[str, Any]) -> bytes:
     if refs:
         found += [(KIND_RANK[kind], refs[kind], kind) for kind in REFERENCE_KINDS if refs.get(kind)]
     if not found:
-        raise _Doubt
+        raise Doubt
     _, text, kind = min(found)
     return f"{kind}:{text}".encode()
 
 
-class _Step(NamedTuple):
-    """A field of a record: how its value is written, and the bytes that stand for its absence (None: a doubt)."""
-
-    name: str
-    write: Write
-    absent: bytes | None
-
-
-def _steps_writer(steps: Iterable[_Step]) -> Callable[[bytearray, Any], int]:
-    """Return a writer of these fields that says how many of them were there."""
-    plan = tuple((step.name, step.write, cast(bytes, step.absent)) for step in steps)
-    fields = len(plan)
-
-    def write(out: bytearray, value: Any) -> int:  # noqa: ANN401 - decoded JSON
-        missing = 0
-        get = value.get
-        for name, write_value, absent in plan:
-            item = get(name)
-            if item is not None:
-                write_value(out, item)
-            else:
-                out += absent  # a required field has None here, and that is a TypeError: a doubt
-                missing += 1
-        return fields - missing
-
-    return write
-
-
-def _envelope_step(field: AvroField, row: TouchpointType) -> _Step:
+def _envelope_field(field: AvroField, row: TouchpointType) -> Field:
     match field.name:
         case "id" | "type" | "source":
-            return _Step(field.name, _write_name, None)
+            return Field(field.name, _write_name, b"", None)
         case "withdraws":
-            return _Step(field.name, _write_doubt, _NULL)
+            return Field(field.name, _write_doubt, _VALUE, _NULL)
         case "revision":
-            return _Step(field.name, _write_revision, _NULL)
+            return Field(field.name, _write_revision, b"", _NULL)
         case "channel" | "direction":
             default = bytearray(_VALUE)
             writer_of(field)(default, row.channel if field.name == "channel" else row.direction)
-            return _Step(field.name, _nullable(writer_of(field)), bytes(default))
+            return Field(field.name, writer_of(field), _VALUE, bytes(default))
         case "context":
-            return _Step(field.name, _nullable(_record_writer(map(_step, field.fields), may_be_empty=False)), _NULL)
+            write = record_of(map(_field, field.fields), may_be_empty=False)
+            return Field(field.name, write, _VALUE, _NULL)
         case "amount":
-            steps = [_amount_step(part) for part in field.fields]
-            return _Step(field.name, _nullable(_record_writer(steps)), _NULL)
+            return Field(field.name, record_of(map(_amount_field, field.fields)), _VALUE, _NULL)
         case "body":
-            return _body_step(row)
-    return _step(field)
+            return _body_field(row)
+    return _field(field)
 
 
-def _amount_step(field: AvroField) -> _Step:
-    return _Step("currency", _write_currency, None) if field.name == "currency" else _step(field)
+def _amount_field(field: AvroField) -> Field:
+    made = _field(field)
+    return made._replace(write=_write_currency) if field.name == "currency" else made
 
 
-def _body_step(row: TouchpointType) -> _Step:
-    """Return the body's step: the type's own fields, and the constant bytes of those that are other types'."""
-    own = frozenset(row.body)
-    steps: list[tuple[_Step | None, bytes]] = [(None, b"")]
-    for field in body_fields(row.family).values():
-        if field.name in own:
-            step = _step(field)
-            steps.append((step._replace(absent=None) if field.name in row.required else step, b""))
-        else:
-            steps[-1] = (steps[-1][0], steps[-1][1] + _NULL)
-    begin = _VALUE + steps[0][1]
-    plan = tuple((step, foreign) for step, foreign in steps if step is not None)
-
-    def write(out: bytearray, body: Any) -> None:  # noqa: ANN401 - decoded JSON
-        if not body and body == {} and not row.required:
-            out += _NULL
-            return
-        out += begin
-        found = 0
-        get = body.get
-        for (name, write_value, absent), foreign in plan:
-            item = get(name)
-            if item is not None:
-                write_value(out, item)
-                found += 1
-            elif absent is not None:
-                out += absent
-            else:
-                raise _Doubt
-            out += foreign
-        if found != len(body) or not found:
-            raise _Doubt
-
-    return _Step("body", write, None if row.required else _NULL)
+def _body_field(row: TouchpointType) -> Field:
+    """Return the body's field: of its own fields those of the type may be there, the other types' may not."""
+    fields = body_fields(row.family)
+    made = [_field(field) for field in fields.values()]
+    demanded = [field._replace(absent=None) if field.name in row.required else field for field in made]
+    write = record_of(demanded, may_be_empty=False, foreign=set(fields) - set(row.body))
+    return Field("body", write, _VALUE, None if row.required else _NULL)
 
 
-def _step(field: AvroField) -> _Step:
+def _field(field: AvroField) -> Field:
     write = _writer(field)
     if field.nullable:
-        return _Step(field.name, _write_nullable_text if write is _write_text else _nullable(write), _NULL)
+        return Field(field.name, write, _VALUE, _NULL)
     if not field.has_default:
-        return _Step(field.name, write, None)
+        return Field(field.name, write, b"", None)
     absent = bytearray()
     record_writer([field])(absent, {})
-    return _Step(field.name, write, bytes(absent))
+    return Field(field.name, write, b"", bytes(absent))
 
 
 def _writer(field: AvroField) -> Write:
@@ -262,37 +214,19 @@ def _writer(field: AvroField) -> Write:
         case "enum":
             return writer_of(field)  # a symbol that is none is a KeyError
         case "record":
-            return _record_writer(map(_step, field.fields))
+            return record_of(map(_field, field.fields))
         case "array<string>":
             return _list_writer(_write_text)
         case "array<record>":
-            return _list_writer(_record_writer(map(_step, field.fields)))
+            return _list_writer(record_of(map(_field, field.fields)))
         case "bytes":
             return _write_doubt
-
-
-def _record_writer(steps: Iterable[_Step], *, may_be_empty: bool = True) -> Write:
-    write_steps = _steps_writer(steps)
-
-    def write(out: bytearray, value: Any) -> None:  # noqa: ANN401 - decoded JSON
-        if write_steps(out, value) != len(value) or not (may_be_empty or value):
-            raise _Doubt
-
-    return write
-
-
-def _nullable(write: Write) -> Write:
-    def write_nullable(out: bytearray, value: Any) -> None:  # noqa: ANN401 - decoded JSON
-        out += _VALUE
-        write(out, value)
-
-    return write_nullable
 
 
 def _list_writer(write_item: Write) -> Write:
     def write(out: bytearray, items: Any) -> None:  # noqa: ANN401 - decoded JSON
         if type(items) is not list:
-            raise _Doubt
+            raise Doubt
         if items:
             write_long(out, len(items))
             for item in items:
@@ -307,7 +241,7 @@ def _integer_writer(bits: int) -> Write:
 
     def write(out: bytearray, value: Any) -> None:  # noqa: ANN401 - decoded JSON
         if type(value) is not int or not -limit <= value < limit:
-            raise _Doubt
+            raise Doubt
         write_long(out, value)
 
     return write
@@ -323,32 +257,21 @@ def _write_text(out: bytearray, value: str) -> None:
     out += data
 
 
-def _write_nullable_text(out: bytearray, value: str) -> None:
-    data = value.encode()
-    size = len(data)
-    if size < _USUAL_SIZES:
-        out += _VALUE_SIZE[size]
-    else:
-        out += _VALUE
-        write_long(out, size)
-    out += data
-
-
 def _write_name(out: bytearray, value: str) -> None:
     if not value:
-        raise _Doubt
+        raise Doubt
     _write_text(out, value)
 
 
 def _write_currency(out: bytearray, value: str) -> None:
     if value not in CURRENCIES:
-        raise _Doubt
+        raise Doubt
     _write_text(out, value)
 
 
 def _write_flag(out: bytearray, value: object) -> None:
     if type(value) is not bool:
-        raise _Doubt
+        raise Doubt
     out.append(value)
 
 
@@ -357,16 +280,16 @@ _write_double = writer_of(AvroField("", "double", "", nullable=False, has_defaul
 
 def _write_number(out: bytearray, value: object) -> None:
     if type(value) is not float and type(value) is not int:
-        raise _Doubt
+        raise Doubt
     number = float(value)
     if not math.isfinite(number):
-        raise _Doubt
+        raise Doubt
     _write_double(out, number)
 
 
 def _write_revision(out: bytearray, value: object) -> None:
     if type(value) is not int or not 0 <= value < 1 << 31:
-        raise _Doubt
+        raise Doubt
     write_long(out, value)
 
 
@@ -377,9 +300,9 @@ def _write_time(out: bytearray, value: object) -> None:
 def _time(value: object) -> int:
     moment = value if type(value) is int else parse_rfc3339(value) if type(value) is str else None
     if moment is None or not is_storable(moment):
-        raise _Doubt
+        raise Doubt
     return moment
 
 
 def _write_doubt(_out: bytearray, _value: object) -> NoReturn:
-    raise _Doubt
+    raise Doubt

@@ -9,7 +9,7 @@ receipt, and records that Kafka would not take. Landing judges all of this again
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -31,8 +31,7 @@ _RECORD_ROOM_BYTES: Final = 128
 _CONTENT_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """
     A touchpoint that may enter.
 
