@@ -43,9 +43,10 @@ def _journeys(rows: pl.DataFrame) -> pl.DataFrame:
     indexes = pl.int_ranges(1, pl.col("journey_id").list.len() + 1, dtype=pl.UInt32)
     anchors = rows.filter(pl.col("journey_id").list.len() > 0).with_columns(index=indexes)
     pains = (
-        anchors.select("customer_uid", index="pain_journey")
-        .explode("index")
-        .filter(pl.col("index").is_not_null())
+        anchors.select("customer_uid", "version", index="pain_journey", due_at="pain_due_at")
+        .explode("index", "due_at")
+        # An absence counts from when it is due; a snapshot knows of those that were due by its version.
+        .filter(pl.col("index").is_not_null() & (pl.col("due_at") <= pl.col("version")).fill_null(value=True))
         .group_by("customer_uid", "index")
         .agg(pain_points=pl.len().cast(pl.UInt32))
     )

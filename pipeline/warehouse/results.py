@@ -118,7 +118,8 @@ LIMIT {limit:UInt64}
 _JOURNEYS = """
 SELECT ident_key, customer_uid, journey_id, journey_started_at AS started_at, journey_ended_at AS ended_at,
        journey_touchpoints AS touchpoints, journey_visits AS visits, journey_orders AS orders,
-       arrayMap(i -> toUInt32(countEqual(pain_journey, i)), arrayEnumerate(journey_id)) AS pain_points
+       arrayMap(i -> toUInt32(arrayCount((j, due) -> j = i AND (isNull(due) OR due <= version),
+                                         pain_journey, pain_due_at)), arrayEnumerate(journey_id)) AS pain_points
 FROM stitched FINAL
 WHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM keys)
 """

@@ -82,6 +82,11 @@ class Shop:
 
 @pytest.fixture
 def shop(fresh_database: ClickHouseSettings) -> Shop:
+    return make_shop(fresh_database)
+
+
+def make_shop(fresh_database: ClickHouseSettings) -> Shop:
+    """Open a shop on an empty warehouse."""
     announced: list[pl.DataFrame] = []
     client = connect(fresh_database)
     made = Shop(
