@@ -1,8 +1,9 @@
 """
-Render the reference pages from the code that they describe.
+Render the reference pages from the code that they describe, and the typed builders from the schemas.
 
-`python -m docs.render` writes `docs/reference/*.md`; `--check` writes nothing, names the pages that are stale and
-ends with exit code 1. Nothing in those pages is written by hand, so nothing in them can drift.
+`python -m docs.render` writes `docs/reference/*.md` and `pipeline/producers/touchpoints/*.py`; `--check` writes
+nothing, names the files that are stale and ends with exit code 1. Nothing in those files is written by hand, so nothing
+in them can drift.
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from docs.builders import render_builders
 from pipeline.cli.root import COMMANDS, throughline
 from pipeline.cli.settings import Setting, describe_settings
 from pipeline.config import Settings
@@ -85,7 +87,7 @@ def render_pages() -> dict[str, str]:
         "docs/reference/touchpoints.md": render_touchpoints(),
         **render_reference(),
     }
-    return {path: MADE_BY + text for path, text in pages.items()}
+    return {**{path: MADE_BY + text for path, text in pages.items()}, **render_builders()}
 
 
 @click.command()
