@@ -9,6 +9,7 @@ Progress goes to stderr. The last line on stdout is JSON; the exit code is 1 if 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -141,6 +142,8 @@ def main(words: Iterable[str]) -> int:
     parser.add_argument("--joined", type=int, default=1_000, help="touchpoints before the unlink")
     parser.add_argument("--only", choices=[*PARTS], action="append", help="just this part")
     arguments = parser.parse_args([*words])
+    # Ended from outside it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     began = time.monotonic()
     results = {name: part(arguments) for name, part in PARTS.items() if name in (arguments.only or PARTS)}
     wrong = [line for result in results.values() for line in result["different"]]

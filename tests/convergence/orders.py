@@ -42,12 +42,12 @@ def runs_of(events: Sequence[Event], seed: int) -> list[Run]:
         (
             "as late as it comes",
             lambda event: event["occurred_at"] + _lateness_ms(random),
-            24,
+            16,
             1,
             2,
-            {3: "stitch-1", 9: "stitch-2", 15: "stitch-1", -1: "stitch-2"},
+            {3: "stitch-1", 7: "stitch-2", 11: "stitch-1", -1: "stitch-2"},
         ),
-        ("shuffled", lambda _: random.random(), 12, 2, 2, {2: "land-1", 5: "stitch-1", 8: "land-2", -1: "stitch-1"}),
+        ("shuffled", lambda _: random.random(), 8, 2, 2, {1: "land-1", 3: "stitch-1", 5: "land-2", -1: "stitch-1"}),
         ("by source, last written first", lambda event: (event["source"], -event["occurred_at"]), 5, 1, 1, {}),
     ]
     runs = []
