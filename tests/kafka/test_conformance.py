@@ -7,6 +7,7 @@ finished comes again, and what the broker dropped is counted.
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -151,6 +152,17 @@ async def test_what_is_in_flight_is_bounded(cluster: Broker, topic: str) -> None
             await asyncio.sleep(0.01)
         app.consumer._collect_acks()
         assert app.consumer.bytes_in_flight <= 400_000 + 200_000
+
+
+async def test_a_worker_that_waits_for_room_stops_at_once(cluster: Broker, topic: str) -> None:
+    """Faust's own wait for an acknowledgement swallows its cancellation."""
+    held: list[Delivery] = []
+    produce(cluster.bootstrap, topic, [b"x" * 1000] * 500)
+    async with reading(kafka_settings(cluster.bootstrap), new_name("group"), topic, held.append) as app:
+        app.transport.limits = TransportLimits(in_flight_bytes=1)
+        await until(lambda: app.consumer._waiting_for_ack is not None)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
 
 
 async def test_reads_every_codec(cluster: Broker, topic: str) -> None:

@@ -84,7 +84,9 @@ async def reading(
         yield app
     finally:
         await app.consumer.release()
-        await asyncio.wait([asyncio.ensure_future(app.stop())], timeout=10)
+        stopping = asyncio.ensure_future(app.stop())
+        await asyncio.wait([stopping], timeout=10)
+    assert stopping.done(), "the consumer did not stop"
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -9,6 +9,8 @@ Verified against faust-streaming 0.15.3 and aiokafka 0.14.0:
 - Acks of streams are written straight into `Consumer._acked` (inlined in Cython), so that is where they are collected.
 - Every message of a revoked partition is marked as acked: a zombie's late ack can then not reach a new assignment.
 - `Consumer.commit` of Faust remembers a failed commit as done; here it is tried again at the next interval.
+- `Consumer._wait_for_ack` of Faust swallows its cancellation. A fetcher that waits for room is then not stopped, and a
+  stop or a rebalance waits for it until the worker is thrown out of its group.
 """
 
 import asyncio
@@ -48,6 +50,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
     """Delivers chunks to the streams and commits what is finished."""
 
     logger = stock.logger
+    _waiting_for_ack: "asyncio.Future[None] | None"
 
     def __init__(self, *args: Foreign, **kwargs: Foreign) -> None:
         self._ledgers: dict[Foreign, AckLedger] = {}
@@ -137,7 +140,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
         await asyncio.sleep(0)
         await self._wait_for_room()
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait(self.can_resume_flow, timeout=POLL_TIMEOUT_S)
             return
         generation = self.app.consumer_generation_id
         active = frozenset(self._get_active_partitions())
@@ -205,6 +208,14 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # Faust ships no types
                 return
             await self._wait_for_ack(timeout=1)
             self._collect_acks()
+
+    async def _wait_for_ack(self, timeout: float) -> None:  # noqa: ASYNC109  # Faust's signature
+        self._waiting_for_ack = acknowledged = asyncio.get_running_loop().create_future()
+        try:
+            # Neither Faust's own nor `wait_for` of Python 3.11 lets every cancellation through.
+            await asyncio.wait([acknowledged], timeout=timeout)
+        finally:
+            self._waiting_for_ack = None
 
     def _collect_acks(self) -> None:
         with ack_lock:
