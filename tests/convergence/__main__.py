@@ -31,6 +31,8 @@ from tests.convergence.unmerging import joined_people, unlink, withdrawal
 Result = dict[str, Any]
 IDENTITY = IdentitySettings.model_validate({"hash_key": HASH_KEY, "phone_region": PHONE_REGION})
 ENVIRONMENT = {"THROUGHLINE_IDENTITY__PHONE_REGION": PHONE_REGION}
+# A busy machine may take long; a stuck one is told all the same.
+WAIT_S = "1500"
 SIBLING = Path(__file__).parents[3] / "shared" / "data" / "olist"
 
 
@@ -66,7 +68,7 @@ def _arrive(installation: Installation, run: Run) -> None:
         installation.feed(batch)
         if number in run.kills:
             installation.kill(run.kills[number])
-    waiting = installation.begin("wait", "--timeout", "900")
+    waiting = installation.begin("wait", "--timeout", WAIT_S)
     if -1 in run.kills:
         time.sleep(1.0)
         installation.kill(run.kills[-1])
@@ -90,7 +92,7 @@ def same_from_sources(arguments: argparse.Namespace) -> Result:
             began = time.monotonic()
             with installed() as installation:
                 installation.feed(ordered)
-                installation("wait", "--timeout", "900")
+                installation("wait", "--timeout", WAIT_S)
                 dump = installation.dump()
             told = differences(first, dump) if first else []
             result["different"] += [f"{name} {way}: {line}" for line in told]
@@ -110,7 +112,7 @@ def unmerge(arguments: argparse.Namespace) -> Result:
         for more in (events, [unlink()], [withdrawal()]):
             sent += more
             installation.feed(more)
-            installation("wait", "--timeout", "300")
+            installation("wait", "--timeout", WAIT_S)
             dumps.append(installation.dump())
             told += differences(expected_dump(sent, rules), judged_part(dumps[-1]))
     joined, parted, restored = dumps
