@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import click
 
@@ -20,10 +21,17 @@ from pipeline.producers.importing import Importer, ImportReport
 MOST_FAULTS_TOLD = 20
 
 
+class Feeding(NamedTuple):
+    """An open way in: who takes touchpoints, and how to wait until Kafka has all of them."""
+
+    importer: Importer
+    flush: Callable[[], object]
+
+
 @contextmanager
 def feeding(
     found: Reach, what: str, total: int | None, unit: str, position: Callable[[ImportReport], int]
-) -> Iterator[Importer]:
+) -> Iterator[Feeding]:
     """
     Open a feeder with a progress bar; leaving it without a fault means that Kafka has everything.
 
@@ -44,7 +52,7 @@ def feeding(
             bar.update(task, description=f"{what} (waiting for the workers, {waited_s:.0f} s)")
 
         with Feeder(found.settings.kafka, on_wait=tell_wait) as feeder:
-            yield open_importer(found.settings, feeder.send, advance)
+            yield Feeding(open_importer(found.settings, feeder.send, advance), feeder.flush)
         bar.update(task, completed=total)
 
 
@@ -82,6 +90,7 @@ def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool
                 "accepted": report.accepted,
                 "duplicate": report.duplicate,
                 "rejected": report.rejected,
+                "skipped": report.skipped,
                 "reasons": report.by_reason,
                 "faults": [
                     {
@@ -104,8 +113,10 @@ def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool
 
 
 def _tell(report: ImportReport) -> None:
+    skipped = f", skipped {count(report.skipped)}" if report.skipped else ""
     click.echo(
-        f"accepted {count(report.accepted)}, duplicate {count(report.duplicate)}, rejected {count(report.rejected)}"
+        f"accepted {count(report.accepted)}, duplicate {count(report.duplicate)}, "
+        f"rejected {count(report.rejected)}{skipped}"
     )
     for fault in report.faults[:MOST_FAULTS_TOLD]:
         place = f" at {fault.problem.pointer}" if fault.problem.pointer else ""

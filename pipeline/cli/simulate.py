@@ -59,8 +59,8 @@ def simulate(
     Make the touchpoints of a believable small shop.
 
     People search, read, visit, buy, receive, call, return and answer surveys on all channels. Planted in their
-    stories: a carrier's bad week, a payment outage, a chatbot that loops, a loyal fan. Without --out it feeds the
-    running installation.
+    stories: a bad batch of a product, a carrier's bad week, a week of stalled returns, a payment outage, an overloaded
+    call centre, a chatbot that loops, a loyal fan. Without --out it feeds the running installation.
     """
     must_wait, as_json = bool(options["must_wait"]), bool(options["as_json"])
     if out is not None and (rate is not None or must_wait):
@@ -86,8 +86,8 @@ def simulate(
 def feed(found: Reach, simulation: Simulation, rate: float | None = None) -> ImportReport:
     """Feed a simulation into an installation: at once, or live at so many touchpoints a second."""
     touchpoints = simulation if rate is None else LiveStream(simulation, rate, clock=time.time, pause=time.sleep)
-    with feeding(found, "simulating a shop", len(simulation), "touchpoints", lambda so_far: so_far.read) as importer:
-        return import_touchpoints(touchpoints, importer)
+    with feeding(found, "simulating a shop", len(simulation), "touchpoints", lambda so_far: so_far.read) as into:
+        return import_touchpoints(touchpoints, into.importer)
 
 
 def write_lines(simulation: Simulation, out: str) -> int:

@@ -5,9 +5,9 @@ The one rule: every touchpoint that was read is counted exactly once, as accepte
 touchpoint never stops its neighbours. Where touchpoints come from and how records reach Kafka is handed in.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
 
 from pipeline.contracts.reasons import Problem
 from pipeline.contracts.touchpoint import EncodedTouchpoint
@@ -37,11 +37,13 @@ class ImportReport:
     Attributes:
         faults: The first thousand faults; `rejected` counts all rejected touchpoints.
         by_reason: Rejected touchpoints by the reason of their first fault.
+        skipped: Rows of somebody else's that the mapping makes no touchpoint of.
     """
 
     accepted: int = 0
     duplicate: int = 0
     rejected: int = 0
+    skipped: int = 0
     faults: list[Fault] = field(default_factory=list)
     by_reason: dict[str, int] = field(default_factory=dict)
 
@@ -50,6 +52,26 @@ class ImportReport:
         """Return how many touchpoints were read."""
         return self.accepted + self.duplicate + self.rejected
 
+
+class Made(Protocol):
+    """A touchpoint that was made from something else."""
+
+    @property
+    def touchpoint(self) -> dict[str, Any]:
+        """The touchpoint in its JSON form, not judged."""
+
+    def place(self, pointer: str) -> str:
+        """Return where a fault of the touchpoint stands in what it was made from."""
+
+
+Translate = Callable[[object], Iterator[Made | Problem]]
+"""Makes touchpoints of one row of somebody else's; none where it is of no concern."""
+
+Mark = Callable[[int, int], None]
+"""Told now and then how far the input is: a position to go on from, and the number of the last line before it."""
+
+MARK_EVERY: Final = 1_000
+"""Rows between two marks."""
 
 Send = Callable[[EncodedTouchpoint], None]
 Progress = Callable[[ImportReport], None]
@@ -76,11 +98,18 @@ class Importer:
         self._progress = progress
         self._recent = RecentContents(_REMEMBERED_CONTENTS)
 
-    def take(self, line: int, value: object) -> None:
-        """Judge one decoded touchpoint and send it if it may enter and is new."""
+    def take(self, line: int, value: object, place: Callable[[str], str] | None = None) -> None:
+        """
+        Judge one decoded touchpoint and send it if it may enter and is new.
+
+        Args:
+            line: Where it stands.
+            value: The touchpoint.
+            place: Tells faults by what the touchpoint was made from.
+        """
         judged = self._admission.judge(value, self._clock())
         if isinstance(judged, Refused):
-            self.reject(line, judged)
+            self.reject(line, judged if place is None else _placed(judged, place))
             return
         if judged.content in self._recent:
             self.report.duplicate += 1
@@ -89,6 +118,18 @@ class Importer:
             self._recent.remember(judged.content)
             self.report.accepted += 1
         self._tell()
+
+    def take_row(self, line: int, row: object, translate: Translate) -> None:
+        """Take the touchpoints that a row of somebody else's is made into."""
+        is_any = False
+        for made in translate(row):
+            is_any = True
+            if isinstance(made, Problem):
+                self.reject(line, Refused(_id_in(row), (made,)))
+            else:
+                self.take(line, made.touchpoint, made.place)
+        if not is_any:
+            self.report.skipped += 1
 
     def reject(self, line: int, refused: Refused) -> None:
         """Count a touchpoint that may not enter."""
@@ -103,6 +144,16 @@ class Importer:
     def _tell(self) -> None:
         if self._progress is not None and self.report.read % _PROGRESS_EVERY == 0:
             self._progress(self.report)
+
+
+def _placed(refused: Refused, place: Callable[[str], str]) -> Refused:
+    problems = tuple(replace(problem, pointer=place(problem.pointer)) for problem in refused.problems)
+    return Refused(refused.event_id, problems)
+
+
+def _id_in(row: object) -> str | None:
+    found = row.get("id", row.get("messageId")) if isinstance(row, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
 def import_touchpoints(touchpoints: Iterable[object], importer: Importer) -> ImportReport:

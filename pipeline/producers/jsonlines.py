@@ -20,7 +20,7 @@ import orjson
 from pipeline.contracts.reasons import Problem, Reason
 from pipeline.producers.admission import LARGEST_EVENT_BYTES, Refused, not_json, too_large
 from pipeline.producers.errors import InputError
-from pipeline.producers.importing import Importer, ImportReport
+from pipeline.producers.importing import MARK_EVERY, Importer, ImportReport, Mark, Translate
 
 STDIN: Final = "-"
 
@@ -70,24 +70,49 @@ def open_input(name: str) -> Iterator[Input]:
         yield Input(_decoded(raw), size, raw.tell if raw.seekable() else lambda: 0)
 
 
-def import_lines(stream: BinaryIO, importer: Importer) -> ImportReport:
+def import_lines(
+    stream: BinaryIO,
+    importer: Importer,
+    translate: Translate | None = None,
+    mark: Mark | None = None,
+    lines_before: int = 0,
+) -> ImportReport:
     """
     Take every line of a stream; empty lines are passed over.
+
+    Args:
+        stream: Decoded bytes, at the begin of a line.
+        importer: Takes them.
+        translate: Makes touchpoints of lines that are somebody else's; None: they are touchpoints.
+        mark: Told every thousand lines how far it is.
+        lines_before: Lines that stand before the stream's place.
 
     Returns:
         The report, with the numbers of the lines.
     """
-    for number, line in _lines(stream):
-        if isinstance(line, Problem):
-            importer.reject(number, Refused(None, (line,)))
-            continue
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            importer.reject(number, Refused(None, (not_json(line, error),)))
-            continue
-        importer.take(number, value)
+    number = lines_before
+    for number, line in _lines(stream, lines_before):
+        _take(number, line, importer, translate)
+        if mark is not None and number % MARK_EVERY == 0:
+            mark(stream.tell(), number)
+    if mark is not None:
+        mark(stream.tell(), number)
     return importer.report
+
+
+def _take(number: int, line: bytes | Problem, importer: Importer, translate: Translate | None) -> None:
+    if isinstance(line, Problem):
+        importer.reject(number, Refused(None, (line,)))
+        return
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        importer.reject(number, Refused(None, (not_json(line, error),)))
+        return
+    if translate is None:
+        importer.take(number, value)
+    else:
+        importer.take_row(number, value, translate)
 
 
 def _decoded(raw: BinaryIO) -> BinaryIO:
@@ -96,9 +121,9 @@ def _decoded(raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb")) if head == _GZIP_MAGIC else raw
 
 
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | Problem]]:
+def _lines(stream: BinaryIO, before: int) -> Iterator[tuple[int, bytes | Problem]]:
     """Yield the lines that are not empty with their numbers; a fault stands in for a line that cannot be had."""
-    number = 0
+    number = before
     while True:
         number += 1
         try:

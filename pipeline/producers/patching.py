@@ -86,7 +86,7 @@ def _parse(line: str) -> Step:
     if match is None:
         raise PatchError(
             f"{line!r} is no step; steps are: set /pointer JSON, rename /pointer /pointer, cast /pointer "
-            f"{'|'.join(_CASTS)}, drop /pointer"
+            f"{'|'.join(CASTS)}, drop /pointer"
         )
     found = match.groupdict()
     value: Any = None
@@ -96,8 +96,8 @@ def _parse(line: str) -> Step:
         except ValueError:
             value = found["value"]  # text needs no quotes
     kind = found.get("kind", "")
-    if kind and kind not in _CASTS:
-        raise PatchError(f"{line!r}: cast to one of {', '.join(_CASTS)}")
+    if kind and kind not in CASTS:
+        raise PatchError(f"{line!r}: cast to one of {', '.join(CASTS)}")
     to = _taken_apart(found["to"]) if "to" in found else ()
     return Step(line, action, _taken_apart(found["at"]), to, value, kind)
 
@@ -118,7 +118,7 @@ def _apply(made: dict[str, Any], step: Step) -> None:
         return
     if step.action == "cast":
         if value is not None:
-            _put(made, step.at, _CASTS[step.kind](value))
+            _put(made, step.at, CASTS[step.kind](value))
         return
     _remove(made, step.at)
     if step.action == "rename":
@@ -193,7 +193,7 @@ def _to_time(value: Any) -> Any:  # noqa: ANN401 - JSON
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
-_CASTS: Final[Mapping[str, Callable[[Any], Any]]] = {
+CASTS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "text": _to_text,
     "integer": _to_whole,
     "number": lambda value: float(str(value).strip()),
@@ -201,3 +201,4 @@ _CASTS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "time": _to_time,
     "list": lambda value: value if isinstance(value, list) else [value],
 }
+"""What a value can be cast to; each raises ValueError where it cannot."""

@@ -1,7 +1,8 @@
-"""Dead letters mended on a running installation: dry run, fix, replay twice, drop; and what stands on record."""
+"""On a running installation: dead letters mended, and rows of others imported."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +113,36 @@ def test_nothing_is_chosen_by_default(shop: Installation, command: str) -> None:
     assert outcome.code == 2
     assert "--reason" in outcome.err
     assert shop("rejected", command, f"{TOPIC}:0:77", *more).code == 1
+
+
+def test_rows_of_others_land(shop: Installation, tmp_path: Path) -> None:
+    """CSV, an export and a topic, each twice: the second time changes nothing."""
+    (tmp_path / "map.toml").write_text(
+        'source = "erp"\n[[touchpoint]]\ntype = "return.requested"\n[touchpoint.fields]\n'
+        'id = "no"\noccurred_at = { from = "at", zone = "Europe/Berlin" }\n"refs.return_id" = "no"\n',
+        encoding="utf-8",
+    )
+    rows_of_others = "".join(f"r-{number},2026-03-01 10:00\n" for number in range(50))
+    (tmp_path / "returns.csv").write_text(f"no,at\n{rows_of_others}r-x,soon\n", encoding="utf-8")
+    message = {"type": "page", "messageId": "m-1", "anonymousId": "a-1", "timestamp": "2026-03-01T10:00:00Z"}
+    (tmp_path / "export.jsonl").write_text(json.dumps(message) + "\n", encoding="utf-8")
+    run = read_run(shop.folder)
+    assert run is not None
+    producer = Producer({"bootstrap.servers": run.kafka})
+    producer.produce("erp.returns", json.dumps({"no": "r-topic", "at": "2026-03-01 12:00"}))
+    assert producer.flush(10) == 0
+    mapping = ("--map", str(tmp_path / "map.toml"))
+    state = ("--checkpoint", str(tmp_path / "state"))
+    for _ in range(2):
+        told = shop("import", "csv", str(tmp_path / "returns.csv"), *mapping, *state, "--json")
+        assert told.code == 1
+        assert (data(told)["accepted"], data(told)["rejected"]) == (50, 1)
+        told = shop("import", "export", str(tmp_path / "export.jsonl"), "--from", "segment", "--source", "web")
+        assert told.code == 0, told.err
+    assert data(shop("import", "topic", "erp.returns", *mapping, "--json"))["accepted"] == 1
+    assert data(shop("import", "topic", "erp.returns", *mapping, "--json", "--wait"))["accepted"] == 0
+    assert rows(shop, "SELECT count() AS n FROM v_touchpoints WHERE type = 'return.requested'") == [{"n": 51}]
+    assert rows(shop, "SELECT source FROM v_touchpoints WHERE event_id = 'm-1'") == [{"source": "web"}]
+    assert shop("import", "csv", "-", *mapping, *state).code == 2
+    assert shop("import", "csv", str(tmp_path / "nowhere.csv"), *mapping).code == 2
+    assert shop("import", "csv", str(tmp_path / "returns.csv"), "--map", str(tmp_path / "nowhere")).code == 2

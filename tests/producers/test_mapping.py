@@ -1,0 +1,181 @@
+"""Rows of others: what a mapping makes of them, what it says is wrong with them, and with itself."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import IdentitySettings
+from pipeline.contracts.reasons import Problem, Reason
+from pipeline.contracts.touchpoint import EncodedTouchpoint, decode_touchpoint
+from pipeline.producers.admission import LARGEST_EVENT_BYTES, Admission
+from pipeline.producers.csvfile import import_csv
+from pipeline.producers.errors import InputError
+from pipeline.producers.importing import Importer
+from pipeline.producers.mapping import RowMapping, Translation, read_mapping
+from tests.producers.events import RECEIVED_AT
+
+ORDERS = """
+source = "erp"
+delimiter = ";"
+[fields]
+"identities.email" = "mail"
+"refs.order_id" = "no"
+"attributes.branch" = { from = "branch", map = { B = "Berlin", M = "Munich" }, default = "elsewhere" }
+[[touchpoint]]
+type = "order.placed"
+needs = ["created"]
+[touchpoint.fields]
+id = { template = "{no}-placed" }
+occurred_at = { from = "created", format = "%d.%m.%Y %H:%M", zone = "Europe/Berlin" }
+amount = { from = "total", currency = "EUR", currency_from = "money", decimal = "," }
+"body.coupon" = ["coupon", "voucher"]
+[[touchpoint]]
+type = "delivery.delivered"
+when = { state = ["delivered", "signed"] }
+[touchpoint.fields]
+occurred_at = { from = "arrived", unit = "s" }
+channel = { value = "store" }
+"consent.marketing" = { from = "ads", as = "boolean" }
+"""
+HEADER = "no;mail;created;total;money;coupon;voucher;state;arrived;ads;branch\n"
+ROW = "7;ada@example.org;01.03.2026 11:30;1.234,50;;;X1;delivered;1772366400;yes;B\n"
+
+
+@pytest.fixture
+def mapping(tmp_path: Path) -> RowMapping:
+    return mapped(tmp_path, ORDERS)
+
+
+def mapped(folder: Path, text: str) -> RowMapping:
+    (folder / "map.toml").write_text(text, encoding="utf-8")
+    return read_mapping(folder / "map.toml")
+
+
+def imported(mapping: RowMapping, data: bytes) -> tuple[Importer, list[dict[str, Any]]]:
+    sent: list[EncodedTouchpoint] = []
+    admission = Admission(IdentitySettings(), LARGEST_EVENT_BYTES, keeps_receipt=True)
+    importer = Importer(admission, sent.append, lambda: RECEIVED_AT + 10**9)
+    import_csv(io.BytesIO(data), mapping, importer)
+    events = [decode_touchpoint(record.value) for record in sent]
+    return importer, [event for event in events if isinstance(event, dict)]
+
+
+def test_a_row_becomes_the_touchpoints_that_fit_it(mapping: RowMapping) -> None:
+    importer, (placed, delivered) = imported(mapping, (HEADER + ROW).encode())
+    assert importer.report.accepted == 2
+    assert (placed["id"], placed["source"], placed["type"]) == ("7-placed", "erp", "order.placed")
+    assert placed["occurred_at"] == 1772361000000  # 11:30 in Berlin is 10:30 UTC
+    assert placed["amount"] == {"minor": 123450, "currency": "EUR"}
+    assert placed["body"] == {"coupon": "X1"}
+    assert placed["refs"]["order_id"] == "7"
+    assert placed["attributes"] == [{"key": "branch", "value": "Berlin"}]
+    assert (delivered["occurred_at"], delivered["channel"]) == (1772366400000, "store")
+    assert delivered["consent"] == [{"purpose": "marketing", "granted": True}]
+    assert delivered["id"].startswith("row-")
+
+
+def test_the_same_row_is_the_same_event_and_another_is_another(mapping: RowMapping) -> None:
+    _, first = imported(mapping, (HEADER + ROW).encode())
+    _, again = imported(mapping, (HEADER + ROW).encode())
+    _, other = imported(mapping, (HEADER + ROW.replace(";yes;", ";no;")).encode())
+    assert first[1]["id"] == again[1]["id"] != other[1]["id"]
+
+
+def test_bad_rows_are_told_with_line_and_column_and_neighbours_enter(mapping: RowMapping) -> None:
+    rows = [
+        ROW,
+        ROW.replace("01.03.2026", "2026-03-01"),
+        ROW.replace("1.234,50", "much"),
+        "1;2\n",
+        ROW.replace("ada@example.org", ""),
+        ROW.replace("7;", "8;"),
+        ";;;;;;;unknown;;;\n",
+        '9;"a\nb";01.03.2026 10:00;5,00;EUR;;;;;;M\n',
+    ]
+    data = (HEADER + "".join(rows)).encode() + ROW.replace("B\n", "").encode() + b"\xff\n"
+    importer, _ = imported(mapping, data)
+    faults = [(fault.line, fault.problem.reason.value, fault.problem.pointer) for fault in importer.report.faults]
+    assert faults == [
+        (3, "invalid_value", "created"),
+        (4, "invalid_value", "total"),
+        (5, "undecodable", ""),
+        (11, "undecodable", ""),
+    ]
+    assert importer.report.skipped == 1
+    # A fault of one touchpoint of a row is not the other's; without an address there is still an order.
+    assert importer.report.accepted == 2 + 1 + 1 + 2 + 2 + 1
+
+
+def test_reading_goes_on_from_any_row(mapping: RowMapping) -> None:
+    data = (HEADER + "".join(ROW.replace("7;", f"{number};") for number in range(2_500))).encode()
+    marks: list[tuple[int, int]] = []
+
+    def run(start: tuple[int, int]) -> list[bytes]:
+        sent: list[EncodedTouchpoint] = []
+        admission = Admission(IdentitySettings(), LARGEST_EVENT_BYTES, keeps_receipt=True)
+        importer = Importer(admission, sent.append, lambda: RECEIVED_AT + 10**9)
+        import_csv(io.BytesIO(data), mapping, importer, lambda *at: marks.append(at), start)
+        assert importer.report.rejected == 0
+        return [record.value for record in sent]
+
+    whole = run((0, 0))
+    assert [line for _, line in marks] == [1001, 2001, 2501]
+    assert run(marks[1]) == whole[4_000:]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('type = "order.placed"', 'type = "order.bought"', "no such type"),
+        ('"body.coupon"', '"body.colour"', "order.placed has no such field"),
+        ('"identities.email"', '"identities.mail"', "a kind is one of"),
+        ('"refs.order_id"', '"refs.order"', "no such field"),
+        ("needs =", "need =", "need: no such option"),
+        ('source = "erp"', "", "no source"),
+        ('"Europe/Berlin"', '"Europe/Atlantis"', "no time zone"),
+        ('unit = "s"', 'unit = "h"', "unit: one of"),
+        ('as = "boolean"', 'as = "colour"', "as: one of"),
+        ('{ value = "store" }', '{ value = "store", from = "x" }', "exactly one of"),
+        ('occurred_at = { from = "arrived", unit = "s" }', "", "occurred_at: nothing gives it"),
+        (ORDERS, 'source = "erp"', "no [[touchpoint]]"),
+        ("[fields]", "[fields", "not TOML"),
+    ],
+)
+def test_a_slip_in_the_mapping_is_told_at_the_start(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert old in ORDERS
+    with pytest.raises(InputError) as told:
+        mapped(tmp_path, ORDERS.replace(old, new))
+    assert fault in str(told.value)
+
+
+def test_records_of_topics_are_mapped_by_paths(tmp_path: Path) -> None:
+    text = """
+        source = "shop"
+        [[touchpoint]]
+        type = "support.ticket_created"
+        when = { "event.name" = "ticket" }
+        [touchpoint.fields]
+        id = "event.id"
+        occurred_at = "event.at"
+        "identities.customer_id" = "customer.ids.0"
+        "refs.ticket_id" = { from = "no", as = "text" }
+    """
+    mapping = mapped(tmp_path, text)
+    row = {"event": {"name": "ticket", "id": "t-1", "at": "2026-03-01T10:00:00Z"}, "customer": {"ids": [17]}, "no": 5}
+    (made,) = mapping.translate(row)
+    assert isinstance(made, Translation)
+    assert made.touchpoint == {
+        "type": "support.ticket_created",
+        "source": "shop",
+        "id": "t-1",
+        "occurred_at": "2026-03-01T10:00:00Z",
+        "identities": [{"kind": "customer_id", "value": "17"}],
+        "refs": {"ticket_id": "5"},
+    }
+    assert made.place("/occurred_at") == "event.at"
+    assert list(mapping.translate({"event": {"name": "other"}})) == []
+    (refused,) = mapping.translate([1])
+    assert isinstance(refused, Problem)
+    assert refused.reason is Reason.WRONG_TYPE
