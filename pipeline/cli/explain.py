@@ -6,7 +6,7 @@ import click
 
 from pipeline.cli.customer import key_of, split_identifier
 from pipeline.cli.errors import NOT_SO
-from pipeline.cli.explain_facts import Facts, find_facts
+from pipeline.cli.explain_facts import find_facts, open_active
 from pipeline.cli.explain_words import lay_out
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json
@@ -36,7 +36,6 @@ def explain(invocation: Invocation, *, one: str, other: str, as_json: bool) -> N
     named = [(text, *split_identifier(text)) for text in (one, other)]
     dropped = [text for text, kind, value in named if normalise(kind, value, found.settings.identity) is None]
     if dropped:
-        facts: Facts | None = None
         answer: dict[str, Any] = {
             "same": False,
             "identifiers": [],
@@ -47,7 +46,7 @@ def explain(invocation: Invocation, *, one: str, other: str, as_json: bool) -> N
         }
     else:
         keys = {text: key_of(kind, value, found.settings.identity) for text, kind, value in named}
-        facts = find_facts(keys[one], keys[other], found.settings)
+        facts = find_facts(keys[one], keys[other], *open_active(found.settings))
         answer = facts.as_json({key: text for text, key in keys.items()})
     if as_json:
         print_json(answer)

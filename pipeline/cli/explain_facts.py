@@ -104,9 +104,8 @@ class Facts:
         return told
 
 
-def find_facts(one: bytes, other: bytes, settings: Settings) -> Facts:
-    """Read and explain two identifiers under the rules that are active."""
-    store, active = open_active(settings)
+def find_facts(one: bytes, other: bytes, store: StitchStore, active: Settings) -> Facts:
+    """Read and explain two identifiers under the rules that are active (`open_active`)."""
     gathered = gather(one, other, store, active.identity)
     if gathered.unknown:
         return Facts(None, gathered)
