@@ -21,8 +21,6 @@ from tests.streaming.kafka import produce
 class Broker(Protocol):
     """A broker that can be hurt."""
 
-    has_static_membership: bool
-
     @property
     def bootstrap(self) -> str:
         """Where it is."""
@@ -42,8 +40,6 @@ class Broker(Protocol):
 
 class Embedded:
     """librdkafka's mock cluster, in this process."""
-
-    has_static_membership = False
 
     def __init__(self, cluster: MockCluster) -> None:
         self._cluster = cluster
@@ -68,8 +64,6 @@ class Embedded:
 
 class Apache:
     """Apache Kafka, a process of its own that is killed and started again."""
-
-    has_static_membership = True
 
     def __init__(self, node: KafkaNode) -> None:
         self._node = node
