@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format render lock kafka bench convergence properties clean
+.PHONY: help setup demo test check format render lock kafka bench convergence properties clean sdk-kills fuzz clients
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,17 @@ convergence: setup ## the same touchpoints in other orders, with workers killed,
 
 properties: setup ## look long for a history whose order of arrival matters (twenty times as many as in `make test`)
 	$(BIN)/python -m pytest -q tests/properties --hypothesis-profile=deep
+
+sdk-kills: setup ## kill a sending program fifty times at random: nothing lost, nothing twice
+	$(BIN)/python -m tests.producers.sdk_kills --runs 50
+
+fuzz: setup ## a million mutated requests and records against the collector and the decoder
+	$(BIN)/python -m tests.producers.fuzzing --inputs 1000000
+
+clients: setup ## get the unmodified clients of Segment and RudderStack, and send with them
+	test -x .cache/clients/bin/python || $(PYTHON) -m venv .cache/clients
+	.cache/clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/docs/clients.lock
+	$(BIN)/python -m pytest tests/docs/test_doors.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis throughline-data
