@@ -116,11 +116,13 @@ class _Explored:
         blocked = fresh.join(blocked_keys(self._settings).to_frame(), on="ident_key", how="semi")
         shared = pl.concat([judgement.shared, blocked])
         statements = self._store.statements(fresh["ident_key"])
+        # Unpacked first: a join of rows with lists in them copies the lists, and took most of the memory.
         offered = (
-            hoods.join(shared, on="ident_key", how="anti")
-            .join(judgement.dead, on=["ident_key", "neighbour_kind"], how="anti")
+            hoods.select("ident_key", "kind", "neighbour_kind", "links")
             .explode("links")
             .unnest("links")
+            .join(shared, on="ident_key", how="anti")
+            .join(judgement.dead, on=["ident_key", "neighbour_kind"], how="anti")
             .select(a="ident_key", a_kind="kind", b="neighbour", b_kind="neighbour_kind", first_seen="seen")
             .with_columns(alias=pl.lit(value=False))
         )
