@@ -76,9 +76,23 @@ WHERE type IN ('payment.failed', 'payment.made') AND toDate(occurred_at) IN (SEL
 GROUP BY day, hour ORDER BY hour
 """
 
-_UNRESOLVED = """
-SELECT toString(toDate(p.occurred_at)) AS day, count() AS contacts, uniqExact(p.customer_uid) AS customers
-FROM v_pain_points AS p WHERE p.kind = 'unresolved_contact'
+_BY_DAY = """
+SELECT toString(toDate(occurred_at)) AS day, count() AS found, uniqExact(customer_uid) AS customers
+FROM v_pain_points WHERE kind = '{kind}'
+GROUP BY day ORDER BY day
+"""
+
+_FLAWS = """
+SELECT t.product_ids[1] AS product, count() AS found, uniqExact(p.customer_uid) AS customers
+FROM v_pain_points AS p JOIN v_touchpoints AS t ON t.event_uid = p.evidence[1]
+WHERE p.kind = 'product_flaw'
+GROUP BY product ORDER BY found DESC, product LIMIT 3
+"""
+
+_STALLED = """
+SELECT toString(toMonday(t.occurred_at)) AS day, count() AS found, uniqExact(p.customer_uid) AS customers
+FROM v_pain_points AS p JOIN v_touchpoints AS t ON t.event_uid = p.evidence[1]
+WHERE p.kind = 'stalled_return'
 GROUP BY day ORDER BY day
 """
 
@@ -101,7 +115,10 @@ class Findings:
     pains: list[Row]
     late: list[Row]
     failed_payments: list[Row]
-    unresolved: list[Row]
+    flaws: list[Row]
+    stalled: list[Row]
+    waits: list[Row]
+    loops: list[Row]
     fan: Row
 
 
@@ -116,6 +133,9 @@ def find(warehouse: Warehouse) -> Findings:
         pains=warehouse.rows(_PAINS),
         late=warehouse.rows(_LATE),
         failed_payments=warehouse.rows(_FAILED_PAYMENTS),
-        unresolved=warehouse.rows(_UNRESOLVED),
+        flaws=warehouse.rows(_FLAWS),
+        stalled=warehouse.rows(_STALLED),
+        waits=warehouse.rows(_BY_DAY.format(kind="long_wait")),
+        loops=warehouse.rows(_BY_DAY.format(kind="bot_loop")),
         fan=fans[0] if fans else {},
     )

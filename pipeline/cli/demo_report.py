@@ -57,9 +57,15 @@ def show_pains(screen: Console, found: Findings, stories: Sequence[PlantedStory]
     columns = ("pain point", "found", "customers", "high", "medium", "low", "for example")
     screen.print(table("", columns, rows, columns[1:6]))
     planted = {story.kind: story for story in stories}
+    _show_flaw(screen, found.flaws, planted.get("product_flaw"))
     _show_late(screen, found.late, planted.get("carrier_bad_week"))
+    _show_peak(screen, found.stalled, "Refunds stall for what came back in the week of {}", 21)
+    _planted(screen, planted.get("stalled_returns"), "stalled_returns")
     _show_failed(screen, found.failed_payments, planted.get("payment_outage"))
-    _show_unresolved(screen, found.unresolved, planted.get("bot_loop"))
+    _show_peak(screen, found.waits, "Callers wait long around {}", 3)
+    _planted(screen, planted.get("support_overload"), "calls")
+    _show_peak(screen, found.loops, "The chatbot runs in circles around {}", 3)
+    _planted(screen, planted.get("bot_loop"), "conversations")
     _show_fan(screen, found.fan, planted.get("loyal_fan"))
 
 
@@ -110,18 +116,31 @@ def _show_failed(screen: Console, rows: list[Row], truth: PlantedStory | None) -
     _planted(screen, truth, "failed_payments")
 
 
-def _show_unresolved(screen: Console, rows: list[Row], truth: PlantedStory | None) -> None:
+def _show_flaw(screen: Console, rows: list[Row], truth: PlantedStory | None) -> None:
     if not rows:
         return
-    worst = max(rows, key=lambda row: int(row["contacts"]))
-    greatest = worst["contacts"]
-    near = [row for row in rows if abs((_day(row["day"]) - _day(worst["day"])).days) <= 4]
-    _story(screen, f"Contacts that solved nothing pile up around {_day(worst['day']):%-d %b}")
-    for row in near:
-        label = f"    {_day(row['day']):%a %d %b}  {row['contacts']:>3} from {row['customers']:>3} customers  "
-        style = "red" if row["contacts"] * 2 >= greatest else "dim"
-        screen.print(Text.assemble((label, "dim"), (bar(row["contacts"], greatest), style)))
-    _planted(screen, truth, "conversations")
+    worst, *others = rows
+    rest = sum(row["found"] for row in others)
+    _story(
+        screen,
+        f"Product {worst['product']}: {counted(worst['customers'], 'customer')} "
+        f"sent it back as not as described or rated it low (all other products: {rest})",
+    )
+    _planted(screen, truth, "returns")
+
+
+def _show_peak(screen: Console, rows: list[Row], text: str, within_days: int) -> None:
+    """Print the day or week of which there is most, and those around it."""
+    if not rows:
+        return
+    worst = max(rows, key=lambda row: int(row["found"]))
+    greatest, day = worst["found"], _day(worst["day"])
+    _story(screen, text.format(f"{day:%-d %b}"))
+    for row in rows:
+        if abs((_day(row["day"]) - day).days) <= within_days:
+            label = f"    {_day(row['day']):%a %d %b}  {row['found']:>3} from {row['customers']:>3} customers  "
+            style = "red" if row["found"] * 2 >= greatest else "dim"
+            screen.print(Text.assemble((label, "dim"), (bar(row["found"], greatest), style)))
 
 
 def _show_fan(screen: Console, fan: Row, truth: PlantedStory | None) -> None:

@@ -192,6 +192,40 @@ def test_the_looping_bot_repeats_itself_and_never_hands_over(
         assert [(each["body"]["handoff"], each["body"]["resolved"]) for each in ended] == [(False, False)]
 
 
+def test_the_returns_desk_pays_weeks_late(
+    stories: Mapping[str, PlantedStory], by_id: Mapping[str, dict[str, Any]], shop: Simulation
+) -> None:
+    story = stories["stalled_returns"]
+    refunds = {each["refs"]["return_id"]: each for each in shop if each["type"] == "refund.issued"}
+    assert story.counts["stalled_returns"] == len(story.event_ids) >= 14
+    for event_id in story.event_ids:
+        received = by_id[event_id]
+        assert story.started_at <= received["occurred_at"] < story.ended_at
+        refund = refunds.get(received["refs"]["return_id"])
+        assert refund is None or moment(refund["occurred_at"]) > moment(received["occurred_at"]) + timedelta(days=16)
+
+
+def test_callers_of_the_bad_days_wait_ten_minutes_and_more(
+    stories: Mapping[str, PlantedStory], by_id: Mapping[str, dict[str, Any]]
+) -> None:
+    story = stories["support_overload"]
+    calls = [by_id[event_id] for event_id in story.event_ids]
+    assert len(calls) == story.counts["calls"] >= 14
+    assert all(call["body"]["wait_s"] >= 600 and call["body"]["transfers"] >= 1 for call in calls)
+    assert all(story.started_at <= call["occurred_at"] for call in calls)
+
+
+def test_the_bad_batch_is_blamed_by_returns_and_reviews(
+    stories: Mapping[str, PlantedStory], by_id: Mapping[str, dict[str, Any]]
+) -> None:
+    story = stories["product_flaw"]
+    assert story.counts["returns"] + story.counts["reviews"] == len(story.event_ids) >= 14
+    for event_id in story.event_ids:
+        said = by_id[event_id]
+        assert said["refs"]["product_ids"][0] == "p-103"
+        assert said["body"].get("reason") == "not_as_described" or said["body"]["rating"] <= 2
+
+
 def test_the_fan_comes_back_after_each_long_silence(shop: Simulation, stories: Mapping[str, PlantedStory]) -> None:
     story = stories["loyal_fan"]
     assert story.customers == ("customer_id:C-7-00000",)
@@ -212,8 +246,11 @@ def test_without_stories_nothing_is_planted() -> None:
 def test_the_truth_can_be_printed(shop: Simulation) -> None:
     truth = orjson.loads(orjson.dumps(truth_as_json(shop)))
     assert [story["kind"] for story in truth["stories"]] == [
+        "product_flaw",
         "carrier_bad_week",
+        "stalled_returns",
         "payment_outage",
+        "support_overload",
         "bot_loop",
         "loyal_fan",
     ]

@@ -48,8 +48,8 @@ def test_late_deliveries_by_the_promised_timestamp() -> None:
     rows = stitch(frame, identities, StitchRules())
     assert rows["orders"].sum() == 8_135
     assert frame.filter(type="delivery.delivered").height == 5_170
-    kinds = rows["pain_kind"].explode().drop_nulls()
+    found = rows["pain_kind"].explode().drop_nulls()
     # These files tell neither shipments nor cancellations: what never arrived was promised all the same.
-    assert set(kinds) == {"late_delivery", "missed_promise"}
-    assert kinds.eq("late_delivery").sum() == 415
-    assert kinds.eq("missed_promise").sum() == 8_135 - 5_170
+    assert set(found) == {"late_delivery", "missed_promise"}
+    assert found.eq("late_delivery").sum() == 415
+    assert found.eq("missed_promise").sum() == 8_135 - 5_170

@@ -12,7 +12,7 @@ from pipeline.producers.simulator.buying import Order, order_lines
 from pipeline.producers.simulator.journal import Identity, rfc3339
 from pipeline.producers.simulator.rhythm import DAY, HOUR, MINUTE, office_moment
 from pipeline.producers.simulator.scene import Scene
-from pipeline.producers.simulator.stories import BAD_WEEK
+from pipeline.producers.simulator.stories import BAD_WEEK, FLAW, STALLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def deliver(scene: Scene, order: Order) -> Delivery:
     return Delivery(shipment_id, delivered_at, is_late, is_damaged)
 
 
-def send_back(scene: Scene, order: Order, delivery: Delivery) -> int:
+def send_back(scene: Scene, order: Order, delivery: Delivery, *, is_flawed: bool = False) -> int:
     """Announce a return on the site, send the parcel, wait for the money; returns when the money came."""
     rng, person = scene.rng, scene.person
     return_id = f"RT-{order.order_id[3:]}"
@@ -78,15 +78,31 @@ def send_back(scene: Scene, order: Order, delivery: Delivery) -> int:
     identities: list[Identity] = [("email", person.email), visit.device.identity]
     refs = {"order_id": order.order_id, "return_id": return_id}
     why = "damaged" if delivery.is_damaged else "too_late" if delivery.is_late else rng.choice(("fit", "changed_mind"))
+    why = "not_as_described" if is_flawed else why
     body = {"lines": order_lines(order.products[:1]), "reason": why}
-    scene.journal.write(
-        "return.requested", "webshop", visit.at, identities, body=body, refs=refs, session_id=visit.session_id
+    requested = scene.journal.write(
+        "return.requested",
+        "webshop",
+        visit.at,
+        identities,
+        body=body,
+        refs={**refs, "product_ids": [order.products[0].product_id]},
+        session_id=visit.session_id,
     )
+    if is_flawed:
+        scene.stories.note(FLAW, scene.person, "returns", requested, order.order_id)
     received_at = office_moment(rng, visit.at + int((3 + 2 * rng.random()) * DAY))
     checked = {"condition": "damaged" if why == "damaged" else "as new", "restockable": why != "damaged"}
-    scene.journal.write("return.received", "warehouse", received_at, [], body=checked, refs={"return_id": return_id})
+    received = scene.journal.write(
+        "return.received", "warehouse", received_at, [], body=checked, refs={"return_id": return_id}
+    )
     slow = scene.mishap(0.15)
-    refunded_at = office_moment(rng, received_at + (12 * DAY if slow else DAY) + 30 * MINUTE)
+    pause = (10 if slow else 1) * DAY
+    if scene.stories.is_on(STALLED, received_at) and not scene.is_lucky:
+        pause = int((17 + 6 * rng.random()) * DAY)
+        scene.stories.note(STALLED, scene.person, "stalled_returns", received, order.order_id)
+        scene.stories.count("stalled_return", return_id, received)
+    refunded_at = office_moment(rng, received_at + pause + 30 * MINUTE)
     scene.journal.write(
         "refund.issued",
         "payments",

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pipeline.producers.simulator.journal import Entry, Journal, Touchpoint
 from pipeline.producers.simulator.life import live, live_as_fan, suffer_bad_week, suffer_bot, suffer_outage
+from pipeline.producers.simulator.misfortunes import suffer_flaw, suffer_overload, suffer_stalled_return
 from pipeline.producers.simulator.people import Person, make_person
 from pipeline.producers.simulator.rhythm import DAY, MINUTE, SECOND, visiting_moment
 from pipeline.producers.simulator.scene import Scene
@@ -23,7 +24,14 @@ _LEAST_DAYS: Final = 60
 _CRAWLERS: Final = 3
 
 # Of a thousand people: how many each story strikes for certain, beside those whom it meets by chance.
-_STRUCK_PER_MILLE: Final = {suffer_outage: 25, suffer_bad_week: 25, suffer_bot: 16}
+_STRUCK_PER_MILLE: Final = {
+    suffer_outage: 25,
+    suffer_bad_week: 25,
+    suffer_bot: 16,
+    suffer_flaw: 14,
+    suffer_stalled_return: 14,
+    suffer_overload: 16,
+}
 _LEAST_STRUCK: Final = 5
 
 

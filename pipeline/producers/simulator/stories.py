@@ -12,21 +12,31 @@ from typing import Any, Final
 from pipeline.producers.simulator.journal import rfc3339
 from pipeline.producers.simulator.people import Person
 from pipeline.producers.simulator.rhythm import DAY, HOUR, monday_before, next_working_day
-from pipeline.producers.simulator.world import CARRIERS, Carrier
+from pipeline.producers.simulator.world import CARRIERS, PRODUCTS, Carrier
 
 BAD_CARRIER: Final = CARRIERS[0]
 GOOD_CARRIER: Final = CARRIERS[1]
 OUTAGE_CODE: Final = "gateway_timeout"
+FLAWED_PRODUCT: Final = PRODUCTS[2]
 
+FLAW: Final = "product_flaw"
 BAD_WEEK: Final = "carrier_bad_week"
+STALLED: Final = "stalled_returns"
+OVERLOAD: Final = "support_overload"
 OUTAGE: Final = "payment_outage"
 BOT_LOOP: Final = "bot_loop"
 FAN: Final = "loyal_fan"
 
 _TOLD: Final[Mapping[str, tuple[str | None, str]]] = {
+    FLAW: (
+        "product_flaw",
+        f"A batch of {FLAWED_PRODUCT.name} is bad; it comes back as not as described, reviews are low",
+    ),
     BAD_WEEK: ("late_delivery", f"{BAD_CARRIER.name} leaves parcels lying for a week; they arrive after the promise"),
+    STALLED: ("stalled_return", "The returns desk sits on its refunds for a week; the money comes weeks too late"),
+    OVERLOAD: ("long_wait", "Half of the call centre is ill for a week; callers wait, are handed on and get no answer"),
     OUTAGE: ("failed_payment", "The payment gateway answers nobody for an evening; some give up, some come back"),
-    BOT_LOOP: ("unresolved_contact", "The chatbot repeats one answer and never hands over; people call instead"),
+    BOT_LOOP: ("bot_loop", "The chatbot repeats one answer and never hands over; people call instead"),
     FAN: (None, "One customer comes back again and again, reviews everything and brings friends"),
 }
 
@@ -49,7 +59,8 @@ class PlantedStory:
     One planted story as it really struck.
 
     Attributes:
-        kind: `carrier_bad_week`, `payment_outage`, `bot_loop` or `loyal_fan`.
+        kind: `product_flaw`, `carrier_bad_week`, `stalled_returns`, `payment_outage`, `support_overload`, `bot_loop`
+            or `loyal_fan`.
         pain_point: Kind of the pain point in which a pipeline should find it, if any.
         customers: Strongest identifier of everyone it struck, as `kind:value`.
         order_ids: Orders it struck.
@@ -91,9 +102,15 @@ class Stories:
             monday = monday_before(start + int(days * 0.38) * DAY + 6 * DAY)
             evening = next_working_day(start + int(days * 0.62) * DAY) + 17 * HOUR
             release = start + int(days * 0.78) * DAY
+            batch = start + int(days * 0.18) * DAY
+            desk = monday_before(start + int(days * 0.55) * DAY)
+            ill = monday_before(start + int(days * 0.72) * DAY)
             self._windows = {
+                FLAW: Window(batch, batch + 14 * DAY),
                 BAD_WEEK: Window(monday, monday + 7 * DAY),
+                STALLED: Window(desk, desk + 7 * DAY),
                 OUTAGE: Window(evening, evening + 5 * HOUR),
+                OVERLOAD: Window(ill, ill + 5 * DAY),
                 BOT_LOOP: Window(release, release + 3 * DAY),
                 FAN: Window(start, start + days * DAY),
             }

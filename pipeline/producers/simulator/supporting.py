@@ -11,7 +11,7 @@ from pipeline.producers.simulator.browsing import arrive
 from pipeline.producers.simulator.journal import Identity
 from pipeline.producers.simulator.rhythm import DAY, HOUR, MINUTE, SECOND, office_moment
 from pipeline.producers.simulator.scene import Scene, text_hash
-from pipeline.producers.simulator.stories import BOT_LOOP
+from pipeline.producers.simulator.stories import BOT_LOOP, OVERLOAD
 
 Refs = Mapping[str, str]
 
@@ -39,6 +39,10 @@ def call(scene: Scene, at: int, why: str, refs: Refs) -> int:
     wait = rng.randrange(200, 1100) if scene.mishap(0.16) else rng.randrange(5, 150)
     talk = rng.randrange(60, 700)
     resolved = not scene.mishap(0.13)
+    transfers = rng.choices((0, 1, 2), (75, 20, 5))[0]
+    overloaded = scene.stories.is_on(OVERLOAD, started_at) and not scene.is_lucky
+    if overloaded:
+        wait, transfers, resolved = rng.randrange(600, 2400), rng.randrange(1, 4), scene.chance(0.5)
     identities: list[Identity] = [("phone", phone)]
     scene.journal.write(
         "support.call_started", "callcentre", started_at, identities, body={"queue": "orders"}, refs=known
@@ -49,7 +53,7 @@ def call(scene: Scene, at: int, why: str, refs: Refs) -> int:
         "wait_s": wait,
         "talk_s": talk,
         "hold_s": rng.randrange(0, 60),
-        "transfers": rng.choices((0, 1, 2), (75, 20, 5))[0],
+        "transfers": transfers,
         "answered": True,
         "agent_id": f"agent-{rng.randrange(1, 9)}",
         "reason": why,
@@ -58,6 +62,8 @@ def call(scene: Scene, at: int, why: str, refs: Refs) -> int:
     ended = scene.journal.write(
         "support.call_ended", "callcentre", ended_at, identities, body=body, refs=known, attributes={"language": "de"}
     )
+    if overloaded:
+        scene.stories.note(OVERLOAD, scene.person, "calls", ended, refs.get("order_id"))
     if wait > 180:
         scene.stories.count("long_wait", call_id, ended)
     if not resolved:
