@@ -1,5 +1,6 @@
 """`v_pain_points`: the frictions found in the facts, each with the touchpoints that show it."""
 
+from pipeline.stitching.pain import RULES
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.expressions import ANCHORS, null_if_empty
@@ -18,15 +19,25 @@ def pain_points_view() -> View:
         columns=view_columns_of(
             [
                 ("pain_point_id", "UUID", "a_id", "The pain point."),
-                ("kind", LOW, "a_kind", "What hurt: late_delivery, failed_payment, long_wait, …"),
-                ("severity", LOW, "a_severity", "low, medium or high."),
+                ("kind", LOW, "a_kind", f"What hurt: {', '.join(rule.kind for rule in RULES)}."),
+                ("severity", LOW, "a_severity", "low, medium or high, by the bands of the rule."),
                 ("customer_uid", "UUID", "s.ident_key", "The customer."),
-                ("journey_id", "UUID", "s.journey_id[a_journey]", "The journey it lies in."),
-                ("occurred_at", MILLIS, "a_occurred_at", "When it hurt."),
+                ("journey_id", "UUID", "s.journey_id[a_journey]", "The journey in which its last evidence lies."),
+                (
+                    "occurred_at",
+                    MILLIS,
+                    "a_occurred_at",
+                    "When it hurt; what did not happen in time hurts when it was due.",
+                ),
                 ("order_id", _TEXT, null_if_empty("a_order_id"), "Order it concerns."),
                 ("ticket_id", _TEXT, null_if_empty("a_ticket_id"), "Support ticket it concerns."),
-                ("evidence", "Array(UUID)", "a_evidence", "event_uid of the touchpoints that show it."),
-                ("detail", "String", "a_detail", "What happened, in words."),
+                (
+                    "evidence",
+                    "Array(UUID)",
+                    "a_evidence",
+                    "event_uid of the touchpoints that show it, in order of time.",
+                ),
+                ("detail", "String", "a_detail", "What happened, in a sentence."),
                 ("rule_version", "UInt32", "a_rule_version", "Version of the rule that found it."),
             ]
         ),
