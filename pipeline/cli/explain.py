@@ -32,8 +32,8 @@ def explain(invocation: Invocation, *, one: str, other: str, as_json: bool) -> N
     in its way: a shared identifier and its cap, two accounts, an unlink, a withdrawal, the blocklist. Exit 0 if they
     are the same customer, 1 if not, or if one of them is unknown.
     """
-    found = reach(invocation)
     named = [(text, *split_identifier(text)) for text in (one, other)]
+    found = reach(invocation)
     dropped = [text for text, kind, value in named if normalise(kind, value, found.settings.identity) is None]
     if dropped:
         answer: dict[str, Any] = {
