@@ -1,14 +1,16 @@
 """
 The signs of life of a worker: what its health and its metrics are told, and how far behind it is.
 
-Lag is asked of the broker, never of what was fetched last: a consumer that died silently would report none.
+Lag is asked of the broker, never of what was fetched last: a consumer that died silently would report none. Where
+nobody tells it, a plain connection decides: if no broker can be reached there is nothing to do but wait, and a restart
+would mend nothing; if one can, it is the consumer that is broken, and its silence ends in a restart.
 """
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from pipeline.observability.health import Health
@@ -20,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(seconds=2)
 BROKER_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 2.0
+DEFAULT_PORT = 9092
 # One batch may take this many times the progress time-out before its worker counts as stuck.
 BATCH_PATIENCE = 10
 
@@ -73,7 +77,10 @@ class Vitals:
             if at_work_for is not None and at_work_for < progress_timeout * BATCH_PATIENCE:
                 self._health.sign(f"a batch is at work for {at_work_for.seconds} s")
             lags = await self._lags()
-            if lags is not None:
+            if lags is None:
+                await self._look_for_broker()
+            else:
+                self._health.unblock("broker")
                 self._show({topic: lags[topic] for topic in topics})
                 if not sum(lags.values()) and not self._runner.has_work:
                     self._health.sign("nothing to do")
@@ -84,7 +91,8 @@ class Vitals:
         committed = dict(consumer.committed_offsets)
         lags: Counter[str] = Counter()
         if not committed:
-            return lags
+            # Without partitions there is nothing to do, unless a rebalance never ends.
+            return None if self._app.rebalancing else lags
         try:
             ends = await asyncio.wait_for(consumer.highwaters(*committed), BROKER_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - whatever it is, the lag is unknown and the next look tells more
@@ -94,9 +102,29 @@ class Vitals:
             lags[partition.topic] += max(0, end - committed.get(partition, end))
         return lags
 
+    async def _look_for_broker(self) -> None:
+        addresses = [(url.host or "localhost", url.port or DEFAULT_PORT) for url in self._app.transport.url]
+        if await is_reachable(addresses):
+            self._health.unblock("broker")
+            return
+        self._health.block("broker", "no address of it can be reached")
+        self._health.sign("found no broker")
+
     def _show(self, lags: Mapping[str, int]) -> None:
         consumer, metrics = self._app.consumer, self._metrics
         for topic, lag in lags.items():
             metrics.set("throughline_consumer_lag_records", lag, topic=topic)
         metrics.set("throughline_chunks_in_flight", consumer.chunks_in_flight, stage=self._stage)
         metrics.set("throughline_in_flight_bytes", consumer.bytes_in_flight, stage=self._stage)
+
+
+async def is_reachable(addresses: Iterable[tuple[str, int]]) -> bool:
+    """Tell whether anybody listens at one of these addresses."""
+    for host, port in addresses:
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_TIMEOUT_S)
+        except (OSError, TimeoutError):
+            continue
+        writer.close()
+        return True
+    return False
