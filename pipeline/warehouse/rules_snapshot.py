@@ -20,7 +20,7 @@ _ANCHORS = """
 """
 _ROWS = """
     SELECT customer_uid, journey_id, journey_started_at, journey_ended_at, journey_touchpoints, journey_visits,
-        journey_orders, pain_journey, step_journey, step_type, step_channel
+        journey_orders, pain_journey, pain_due_at, step_journey, step_type, step_channel
     FROM stitched FINAL
     WHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM keys) AND is_anchor
 """
