@@ -123,6 +123,12 @@ def test_a_return_stalls_fourteen_days_after_its_receipt(refund: Fact | None, se
     assert told("stalled_return", facts[0]) == [], "what never came back owes nothing"
 
 
+def test_the_sentence_of_a_refund_that_came_late() -> None:
+    received = at(2, DAY, "return.received", return_id="r", order_id="o")
+    [pain] = pains(received, at(3, 21 * DAY, "refund.issued", return_id="r"))
+    assert pain["pain_detail"] == "The refund of order o came 20 days after its receipt; the limit is 14 days."
+
+
 def test_handing_on_is_counted_by_conversation_and_not_from_the_bot() -> None:
     assert told("transferred", at(1, 0, "support.call_ended", transfers=1)) == []
     assert told("transferred", at(1, 0, "support.call_ended", transfers=2)) == [("medium", [uid(1)])]

@@ -126,7 +126,7 @@ def test_every_field_that_a_rule_reads_comes_out_of_the_warehouse(shop: Shop) ->
         "rage_click": ("low", "The customer clicked 3 times in a row on one spot."),
         "repeat_contact": ("low", "Contact 2 in a row about order o9: a call, 5 minutes after a chat."),
         "slow_reply": ("medium", "A message was not answered; the limit is 8 opening hours."),
-        "stalled_return": ("medium", "No refund of a return within 14 days of its receipt."),
+        "stalled_return": ("medium", "No refund of a return followed within 14 days of its receipt."),
         "transferred": ("high", "The customer was handed on 4 times in one contact."),
         "ui_error": ("low", "The customer was shown the error 'E7' once."),
         "unresolved_contact": ("medium", "A chat ended without a solution."),

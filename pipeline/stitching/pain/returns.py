@@ -21,8 +21,11 @@ def stalled_returns(steps: pl.DataFrame, settings: PainPointSettings) -> pl.Data
     received = _received(steps).with_columns((pl.col("occurred_at") + settings.stalled_return).alias("due_at"))
     stalled = _refunded(received, steps).filter((pl.col("refunded_at") > pl.col("due_at")).fill_null(value=True))
     late_ms = (pl.col("refunded_at") - pl.col("due_at")).dt.total_milliseconds()
+    taken = spoken((pl.col("refunded_at") - pl.col("due_at") + settings.stalled_return).dt.total_milliseconds())
     allowed = spoken(pl.lit(round(settings.stalled_return.total_seconds() * 1000)))
     whose = of_order("order {}", "a return")
+    never = pl.format("No refund of {} followed within {} of its receipt.", whose, allowed)
+    late = pl.format("The refund of {} came {} after its receipt; the limit is {}.", whose, taken, allowed)
     return found(
         stalled.with_columns(
             pl.col("due_at").alias("occurred_at"),
@@ -30,12 +33,7 @@ def stalled_returns(steps: pl.DataFrame, settings: PainPointSettings) -> pl.Data
             .then(pl.lit("medium"))
             .otherwise(severity(late_ms, 7 * DAY_MS, 21 * DAY_MS))
             .alias("severity"),
-            pl.when(late_ms.is_null())
-            .then(pl.format("No refund of {} within {} of its receipt.", whose, allowed))
-            .otherwise(
-                pl.format("The refund of {} came {} later than {} after its receipt.", whose, spoken(late_ms), allowed)
-            )
-            .alias("detail"),
+            pl.when(late_ms.is_null()).then(never).otherwise(late).alias("detail"),
         )
     )
 
