@@ -122,11 +122,13 @@ def _groups(identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame) -> I
     """
     if identities.is_empty():
         return
-    is_dirty = pl.col("ident_key").is_in(dirty.implode()).cast(pl.Int8)
-    is_hub = pl.col("ident_key").is_in(hubs["ident_key"].implode()).cast(pl.Int8)
+    turns = pl.concat(
+        [dirty.rename("ident_key").unique().to_frame().with_columns(turn=pl.lit(1)), hubs.with_columns(turn=pl.lit(2))]
+    )
+    turned = identities.select("ident_key", "customer_uid").join(turns, on="ident_key", how="left")
     sizes = (
-        identities.group_by("customer_uid")
-        .agg(pl.len(), turn=(is_dirty + 2 * is_hub).max())
+        turned.group_by("customer_uid")
+        .agg(pl.col("ident_key").n_unique().alias("len"), pl.col("turn").max().fill_null(0))
         .sort("turn", "customer_uid")
     )
     numbered = sizes.with_columns(group=(pl.col("len").cum_sum() - pl.col("len")) // _GROUP_IDENTIFIERS)
