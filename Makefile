@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format render lock kafka bench convergence properties clean sdk-kills fuzz clients
+.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean sdk-kills fuzz clients
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: setup ## run all tests; those against Apache Kafka too where java and mvn 
 
 kafka: setup ## get Apache Kafka for `throughline up --broker kafka` (needs java 17 and mvn)
 	@$(BIN)/python -m pipeline.embedded.kafka.obtain
+
+registry: setup ## get the schema registry that the tests run against (needs java 17 and mvn)
+	@$(BIN)/python -m tests.registry.obtain
 
 check: setup ## format, lint, strict types, import layers, schemas against all released, rendered files up to date
 	$(BIN)/ruff format --check .
@@ -56,6 +59,9 @@ bench: setup ## measure speed side by side; the last line is JSON
 convergence: setup ## the same touchpoints in other orders, with workers killed, give the same bytes (about 15 minutes)
 	@$(BIN)/python -m tests.convergence
 
+model: setup ## 10,000 schedules of the protocol against the oracle, and its mutants (SCHEDULES=n; SEED=n replays one)
+	@POLARS_MAX_THREADS=1 $(BIN)/python -m tests.model $(if $(SEED),--seed $(SEED),--schedules $(or $(SCHEDULES),10000))
+
 properties: setup ## look long for a history whose order of arrival matters (twenty times as many as in `make test`)
 	$(BIN)/python -m pytest -q tests/properties --hypothesis-profile=deep
 
@@ -63,7 +69,7 @@ sdk-kills: setup ## kill a sending program fifty times at random: nothing lost, 
 	$(BIN)/python -m tests.producers.sdk_kills --runs 50
 
 fuzz: setup ## a million mutated requests and records against the collector and the decoder
-	$(BIN)/python -m tests.producers.fuzzing --inputs 1000000
+	RUST_BACKTRACE=0 $(BIN)/python -m tests.producers.fuzzing --inputs 1000000
 
 clients: setup ## get the unmodified clients of Segment and RudderStack, and send with them
 	test -x .cache/clients/bin/python || $(PYTHON) -m venv .cache/clients

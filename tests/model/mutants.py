@@ -1,0 +1,278 @@
+"""
+Protocols that are wrong in one point each: the model must catch every one of them, or it proves nothing.
+
+The rule owned here: a mutant is a patch of the real code or of the statements of its stores, and what happens to its
+schedules is what brings that fault to light, with the sweep where it is about the sweep, and without where the sweep
+would heal it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from unittest.mock import patch
+
+import polars as pl
+
+from pipeline.streaming import closure, stitcher
+from pipeline.streaming.landing import Landing
+from pipeline.streaming.transport.ledger import AckLedger
+from tests.model.hands import Hands
+from tests.model.happenings import Happenings
+from tests.model.tables import StitchedRow
+from tests.model.warehouse import Answer, Warehouse
+from tests.model.worlds import HUBS, MIXED, PEOPLE
+
+RACING: Final = Happenings(stall=0.04, rebalance=0.03, stick=0.5, commit=0.8, has_sweep=False)
+FAULTY: Final = replace(RACING, crash=0.02, unavailable=0.05)
+LOSSY: Final = Happenings(stall=0.04, rebalance=0.03, crash=0.01, lose=0.7, sweep=0.04, stick=0.5)
+QUIET: Final = Happenings(stick=0.8, has_sweep=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """
+    One fault.
+
+    Attributes:
+        name: What is wrong.
+        shape: Of the worlds that show it.
+        happenings: That show it.
+        hands: Statements that are wrong; the right ones if None.
+        warehouse: Reads that are wrong; the right ones if None.
+        patching: Opens the patch of the real code.
+        commits_first: Whether the loop is wrong.
+        known: Number of a schedule that showed it; None: only `make model` looks for one.
+    """
+
+    name: str
+    shape: str
+    happenings: Happenings
+    hands: type[Hands] = Hands
+    warehouse: type[Warehouse] = Warehouse
+    patching: Callable[[], AbstractContextManager[Any]] = nullcontext
+    commits_first: bool = False
+    known: int | None = None
+
+
+class _VersionAfterRead(Hands):
+    """The version is registered when the rows are written."""
+
+    def register_version(self, _worker: str) -> Answer:
+        return self._marked(0)
+
+    def insert_stitched(self, rows: Sequence[StitchedRow]) -> Answer:
+        mark = rows[0].version
+        if not self.stamps[mark]:
+            self.stamps[mark] = self.world.warehouse.next_version(self._now())
+            self.world.warehouse.register(self.stamps[mark])
+            self.world.step("insert_stitched")
+        return super().insert_stitched(rows)
+
+
+class _BareClock(Hands):
+    """The version is what the clock shows."""
+
+    def register_version(self, _worker: str) -> Answer:
+        version = self._now()
+        self.world.step("register_version: insert")
+        self.world.warehouse.register(version)
+        return self._marked(version)
+
+
+class _NoSweep(Hands):
+    """Nobody looks for lost announcements."""
+
+    def stale_identifiers(self, _limit: int, _since_us: int) -> Answer:
+        return ()
+
+
+class _SweepFromLanding(Warehouse):
+    """The sweep compares with the stamp before the INSERT, as if that took no time."""
+
+    def _known_at(self, landed_at: int, margin_us: int) -> int:  # noqa: ARG002 - the point of the mutant
+        return landed_at
+
+
+class _NoMargin(Warehouse):
+    """A landing that never completed is taken to have been done at once."""
+
+    def _known_at(self, landed_at: int, margin_us: int) -> int:  # noqa: ARG002 - the point of the mutant
+        return super()._known_at(landed_at, 0)
+
+
+class _SweepOfAllRules(Warehouse):
+    """A row of any rules_version makes an identifier fresh."""
+
+    def _versions(self, rules_version: int) -> dict[bytes, int]:
+        versions = (rules_version, 3 - rules_version)
+        both = [super(_SweepOfAllRules, self)._versions(version) for version in versions]
+        return {key: max(one.get(key, 0) for one in both) for key in both[0] | both[1]}
+
+
+class _Forgotten(Hands):
+    """A crossing hub's neighbours are not dirty."""
+
+    def overlooked_neighbours(self, _hubs: Sequence[tuple[bytes, int, int, bool]]) -> Answer:
+        return ()
+
+
+class _OwnRow(Hands):
+    """A hub whose row says that it is shared has told its neighbours."""
+
+    def overlooked_neighbours(self, hubs: Sequence[tuple[bytes, int, int, bool]]) -> Answer:
+        rows = self.world.warehouse.winners(self.owner.reader.rules_version)
+        return super().overlooked_neighbours([hub for hub in hubs if hub[0] not in rows or not rows[hub[0]].shared])
+
+
+class _NotEmptied(Hands):
+    """The row of an identifier that is no anchor any more keeps its story."""
+
+    def insert_stitched(self, rows: Sequence[StitchedRow]) -> Answer:
+        before = self.world.warehouse.winners(self.owner.reader.rules_version)
+        kept = []
+        for row in rows:
+            old = before.get(row.ident_key)
+            if old is not None and old.is_anchor and not row.is_anchor:
+                kept.append(replace(row, is_anchor=True, content=old.content))
+            else:
+                kept.append(row)
+        return super().insert_stitched(kept)
+
+
+@contextmanager
+def _announcing_first() -> Iterator[None]:
+    land = Landing.land
+
+    def announcing(self: Landing, chunks: Any) -> Any:
+        kept: list[tuple[str, tuple[Any, ...]]] = []
+        store = self._store
+        self._store = _Late(kept)
+        try:
+            outcome = land(self, chunks)
+        finally:
+            self._store = store
+        for method, arguments in kept:
+            getattr(store, method)(*arguments)
+        return outcome
+
+    with patch.object(Landing, "land", announcing):
+        yield
+
+
+class _Late:
+    """A store that is told everything only after the announcement."""
+
+    def __init__(self, kept: list[tuple[str, tuple[Any, ...]]]) -> None:
+        self._kept = kept
+
+    def landing_stamp(self) -> Any:
+        from pipeline.warehouse.facts import from_micros
+
+        self._kept.append(("landing_stamp", ()))
+        return from_micros(len([1 for method, _ in self._kept if method == "landing_stamp"]))
+
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        return lambda *arguments: self._kept.append((method, arguments))
+
+
+@contextmanager
+def _dirty_only() -> Iterator[None]:
+    close = closure.close_blocks
+
+    def closing(dirty: pl.Series, *more: Any) -> Any:
+        whole = close(dirty, *more)
+        return replace(whole, identifiers=whole.identifiers.filter(pl.col("ident_key").is_in(dirty.implode())))
+
+    with patch.object(stitcher, "close_blocks", closing):
+        yield
+
+
+@contextmanager
+def _hubs_met_rewritten() -> Iterator[None]:
+    close = closure.close_blocks
+    explored: list[Any] = []
+
+    class Noted(closure._Explored):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            explored.append(self)
+
+    def closing(*arguments: Any) -> Any:
+        whole = close(*arguments)
+        known = explored.pop().known
+        met = known.filter(pl.col("shared")).join(whole.identifiers, on="ident_key", how="anti")
+        return replace(whole, identifiers=pl.concat([whole.identifiers, met.select(whole.identifiers.columns)]))
+
+    with patch.object(closure, "_Explored", Noted), patch.object(stitcher, "close_blocks", closing):
+        yield
+
+
+@contextmanager
+def _aliases_not_walked() -> Iterator[None]:
+    stated = closure._stated
+    with patch.object(closure, "_stated", lambda *arguments: stated(*arguments).clear()):
+        yield
+
+
+@contextmanager
+def _dirty_first() -> Iterator[None]:
+    groups = stitcher._groups
+
+    def reversed_groups(*arguments: Any) -> Iterator[pl.DataFrame]:
+        yield from reversed(list(groups(*arguments)))
+
+    with patch.object(stitcher, "_groups", reversed_groups):
+        yield
+
+
+@contextmanager
+def _off_by_one() -> Iterator[None]:
+    committable = AckLedger.committable
+
+    def one_more(self: AckLedger) -> int | None:
+        offset = committable(self)
+        return None if offset is None else offset + 1
+
+    with patch.object(AckLedger, "committable", one_more):
+        yield
+
+
+CLOCKS: Final = replace(RACING, clock=0.2, skew_us=3_000_000)
+SLOW_LANDING: Final = ("insert_touchpoints", "insert_links")
+STITCHING: Final = replace(RACING, stalls_before=("neighbourhoods", "insert_stitched"), rewind=0.01)
+DYING: Final = replace(RACING, stalls_before=SLOW_LANDING, crashes_before=("insert_landed",))
+
+MUTANTS: Final[Sequence[Mutant]] = (
+    Mutant("announce before landing", MIXED.name, RACING, patching=_announcing_first, known=0),
+    Mutant("version after the read", MIXED.name, STITCHING, hands=_VersionAfterRead),
+    Mutant("version from the bare clock", MIXED.name, CLOCKS, hands=_BareClock),
+    Mutant("no sweep", MIXED.name, LOSSY, hands=_NoSweep),
+    Mutant(
+        "sweep from the stamp before the INSERT",
+        MIXED.name,
+        replace(LOSSY, stalls_before=SLOW_LANDING),
+        warehouse=_SweepFromLanding,
+    ),
+    Mutant("sweep without margin", HUBS.name, DYING, warehouse=_NoMargin),
+    Mutant("dirty identifiers only", MIXED.name, QUIET, patching=_dirty_only),
+    Mutant("a crossing hub's neighbours forgotten", HUBS.name, QUIET, hands=_Forgotten),
+    Mutant("the hub's own row as the flag", HUBS.name, STITCHING, hands=_OwnRow),
+    Mutant("a hub merely met rewritten", HUBS.name, replace(LOSSY, lose=0.5), patching=_hubs_met_rewritten),
+    Mutant("aliases not walked", PEOPLE.name, QUIET, patching=_aliases_not_walked),
+    Mutant("commit before write", MIXED.name, replace(FAULTY, crash=0.04), commits_first=True),
+    Mutant("offset off by one", MIXED.name, RACING, patching=_off_by_one),
+    Mutant("other rows not emptied", MIXED.name, QUIET, hands=_NotEmptied),
+    Mutant(
+        "dirty rows before the rest of their block",
+        PEOPLE.name,
+        replace(LOSSY, crashes_before=("insert_stitched",)),
+        patching=_dirty_first,
+    ),
+    Mutant(
+        "sweep of all rules_versions together",
+        MIXED.name,
+        replace(LOSSY, changes_rules=True),
+        warehouse=_SweepOfAllRules,
+    ),
+)
