@@ -96,7 +96,7 @@ def take_account(settings: Settings) -> Account:
             marks[spot] = Marks(low, done, high)
     balance = account(connect(settings.clickhouse), log_id, marks)
     identity = Identity(
-        received=balance.records + balance.lost + balance.in_flight + balance.unaccounted,
+        received=balance.records - balance.parked + balance.lost + balance.in_flight + balance.unaccounted,
         stored=balance.stored,
         duplicate=balance.duplicates,
         rejected=balance.rejected,

@@ -17,6 +17,8 @@ from pipeline.producers.admission import Admission
 from pipeline.producers.errors import InputError, ProducerError
 from pipeline.producers.feeder import Feeder
 from pipeline.producers.importing import Importer, ImportReport
+from pipeline.registry.client import RegistryRefused, RegistryUnavailable
+from pipeline.registry.framing import framing_of
 
 MOST_FAULTS_TOLD = 20
 
@@ -62,8 +64,13 @@ def open_importer(
     progress: Callable[[ImportReport], None] | None = None,
 ) -> Importer:
     """Return an importer that judges as the collector does and believes the receipt that a touchpoint brings."""
-    admission = Admission(settings.identity, settings.kafka.max_record_bytes, keeps_receipt=True)
-    return Importer(admission, send, lambda: time.time_ns() // 1_000_000, progress)
+    return Importer(file_admission(settings), send, lambda: time.time_ns() // 1_000_000, progress)
+
+
+def file_admission(settings: Settings) -> Admission:
+    """Return the judge of touchpoints that bring their own receipt."""
+    frame = framing_of(settings.registry)
+    return Admission(settings.identity, settings.kafka.max_record_bytes, keeps_receipt=True, frame=frame)
 
 
 @contextmanager
@@ -75,6 +82,9 @@ def translated() -> Iterator[None]:
         what, _, remedy = str(error).partition("; ")
         code = WRONG_USAGE if isinstance(error, InputError) else NOT_SO
         raise CommandError(what, remedy=remedy, exit_code=code) from error
+    except (RegistryUnavailable, RegistryRefused) as error:
+        what, _, remedy = str(error).partition("; ")
+        raise CommandError(f"the schema registry does not help: {what}", remedy=remedy) from error
 
 
 def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool) -> None:

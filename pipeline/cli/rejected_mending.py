@@ -9,11 +9,10 @@ import click
 import orjson
 
 from pipeline.cli.errors import NOT_SO, WRONG_USAGE, CommandError
-from pipeline.cli.feeding import translated
+from pipeline.cli.feeding import file_admission, translated
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import print_json
 from pipeline.cli.reach import Reach, reach
-from pipeline.producers.admission import Admission
 from pipeline.producers.feeder import Feeder
 from pipeline.producers.mending import Mended, mend, send
 from pipeline.producers.patching import PatchError, Step, parse_steps
@@ -121,8 +120,9 @@ def drop(invocation: Invocation, /, *, as_json: bool, **chosen: object) -> None:
 
 def _mend(found: Reach, chosen: dict[str, object], steps: Sequence[Step], *, is_dry: bool, as_json: bool) -> None:
     letters = DeadLetters(connect(found.settings.clickhouse))
-    admission = Admission(found.settings.identity, found.settings.kafka.max_record_bytes, keeps_receipt=True)
-    mended = [mend(letter, steps, admission) for letter in _found(letters, chosen)]
+    admission = file_admission(found.settings)
+    with translated():
+        mended = [mend(letter, steps, admission) for letter in _found(letters, chosen)]
     sendable = [entry for entry in mended if entry.admitted is not None]
     if sendable and not is_dry:
         # Before sending: what landing may say against these has a later stamp.

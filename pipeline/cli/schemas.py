@@ -8,6 +8,7 @@ from pipeline.cli.errors import NOT_SO, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.schema_edits import new_type, release
+from pipeline.cli.schema_registry import register
 from pipeline.contracts.differences import differences
 from pipeline.contracts.releases import SchemaSet, findings, golden_findings, golden_messages, read_set, releases
 from pipeline.contracts.schemas import schemas_folder, writer_schema
@@ -115,6 +116,7 @@ def diff(_invocation: Invocation, *, number: str, as_json: bool) -> None:
 
 schemas.add_command(release)
 schemas.add_command(new_type)
+schemas.add_command(register)
 
 
 def _today() -> SchemaSet:

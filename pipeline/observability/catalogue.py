@@ -128,6 +128,11 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         {"topic": TOUCHPOINT_TOPICS, "state": RECORD_STATES},
     ),
     MetricSpec(
+        "throughline_parked_records",
+        Kind.GAUGE,
+        "Records that wait because the schema registry cannot say what their schema id names.",
+    ),
+    MetricSpec(
         "throughline_lost_records_total",
         Kind.COUNTER,
         "Records that the broker dropped before they were read.",

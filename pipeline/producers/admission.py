@@ -6,7 +6,7 @@ The one rule: a refusal is a value that names every fault, never an exception. W
 receipt, and records that Kafka would not take. Landing judges all of this again, for records that came another way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -52,6 +52,10 @@ class Refused:
     problems: tuple[Problem, ...]
 
 
+Frame = Callable[[EncodedTouchpoint], EncodedTouchpoint]
+"""Gives a record another frame, as `pipeline.registry.framing` does."""
+
+
 class Admission:
     """
     The judge at the door; keeps nothing from one touchpoint to the next.
@@ -60,9 +64,13 @@ class Admission:
         identity: Which values identify nobody.
         max_record_bytes: Largest record that Kafka takes.
         keeps_receipt: Whether a `received_at` that a touchpoint brings is believed (files) or replaced (collector).
+        frame: Gives records the frame of a schema registry, where there is one; what it raises goes to the caller.
     """
 
-    def __init__(self, identity: IdentitySettings, max_record_bytes: int, *, keeps_receipt: bool) -> None:
+    def __init__(
+        self, identity: IdentitySettings, max_record_bytes: int, *, keeps_receipt: bool, frame: Frame | None = None
+    ) -> None:
+        self._frame = frame
         self._normalise = normaliser(identity)
         self._most_bytes = max_record_bytes - _RECORD_ROOM_BYTES
         self._keeps_receipt = keeps_receipt
@@ -80,7 +88,8 @@ class Admission:
         """
         straight = write_straight(value, received_at, keeps_receipt=self._keeps_receipt)
         if straight is not None and self._is_fine(value, straight):
-            return Admitted(value["id"], straight.record, _hash(straight.content))  # type: ignore[index] # it has one
+            record = straight.record if self._frame is None else self._frame(straight.record)
+            return Admitted(value["id"], record, _hash(straight.content))  # type: ignore[index] # it has one
         return self._judge_carefully(value, received_at)
 
     def _is_fine(self, event: Any, straight: Straight) -> bool:  # noqa: ANN401 - decoded JSON
@@ -103,7 +112,7 @@ class Admission:
         record = encode_touchpoint(event)
         if (size := len(record.key) + len(record.value)) > self._most_bytes:
             return Refused(event_id, (too_large(size, self._most_bytes),))
-        return Admitted(event_id, record, content_of(event))
+        return Admitted(event_id, record if self._frame is None else self._frame(record), content_of(event))
 
     def _problems(self, event: Mapping[str, Any]) -> tuple[Problem, ...]:
         problems = []

@@ -14,6 +14,7 @@ from pipeline.observability.metrics import Metrics
 from pipeline.streaming import entry
 from pipeline.streaming.landing import Landing, Origin
 from pipeline.streaming.making import Making
+from pipeline.streaming.parked import parking_lot
 from pipeline.streaming.ports import Announcer, Publisher
 from pipeline.streaming.runner import BatchWork
 from pipeline.streaming.stitcher import StitchRulesOf
@@ -50,7 +51,7 @@ def landing_work(settings: Settings, announcer: Announcer, log_id: Callable[[], 
     def open_landing() -> Land:
         origin = Origin(log_id(), settings.kafka.max_record_bytes)
         store = FactStore(connect(settings.clickhouse), observe_insert)
-        return Landing(store, announcer, settings.identity, origin).land
+        return Landing(store, announcer, settings.identity, origin, parking_lot(settings)).land
 
     def observe_insert(table: str, seconds: float) -> None:
         metrics.observe("throughline_warehouse_insert_seconds", seconds, table=table)

@@ -96,6 +96,7 @@ def run_worker(role: Role, settings: Settings, *, recorded: bool = False) -> int
 
 def _landing(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
     from pipeline.streaming.audit import Audit  # noqa: PLC0415 - heavy imports belong to the role that needs them
+    from pipeline.streaming.parked import ParkedRetry  # noqa: PLC0415 - see above
     from pipeline.streaming.wiring import enter_land, landing_work  # noqa: PLC0415 - see above
 
     lag = patience = None
@@ -107,11 +108,20 @@ def _landing(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
     def log_id() -> str:
         return settings.kafka.log_id or writer.cluster_id()
 
+    audit = Audit(settings.clickhouse, log_id, metrics)
+    # Its own announcer: the other one asks for lags, and one thread may do that.
+    parked = ParkedRetry(settings, DirtyAnnouncer(writer), metrics)
+
+    async def beside(app: Foreign) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(audit.run(app))
+            tasks.create_task(parked.run())
+
     return Job(
         lambda: enter_land(settings),
         lambda entered: landing_work(entered, announcer, log_id, metrics),
         announcer.stop,
-        Audit(settings.clickhouse, log_id, metrics).run,
+        beside,
     )
 
 

@@ -100,21 +100,22 @@ class Accounting:
     records: int
     rejected: int
     stored: int
+    parked: int = 0
 
     @property
     def duplicates(self) -> int:
         """Landed records whose touchpoint was there already."""
-        return max(0, self.records - self.rejected - self.stored)
+        return max(0, self.records - self.rejected - self.stored - self.parked)
 
     @property
     def stored_ahead(self) -> int:
         """Touchpoints that are in while the range of their batch is not yet: a landing under way, or killed."""
-        return max(0, self.stored + self.rejected - self.records)
+        return max(0, self.stored + self.rejected + self.parked - self.records)
 
     @property
     def in_flight(self) -> int:
-        """Offsets in Kafka that are not landed yet."""
-        return sum(balance.in_flight for balance in self.partitions)
+        """Offsets in Kafka that are not landed yet, and records that wait for the registry."""
+        return sum(balance.in_flight for balance in self.partitions) + self.parked
 
     @property
     def lost(self) -> int:
@@ -154,6 +155,7 @@ def account(client: Client, log_id: str, watermarks: Mapping[tuple[str, int], Wa
         records=sum(entry.records for entry in accounts),
         rejected=sum(entry.rejected for entry in accounts),
         stored=stored,
+        parked=count_parked(client),
     )
 
 
@@ -223,6 +225,12 @@ def count_stored(client: Client) -> int:
     """Count the touchpoints that are stored: distinct event_uid."""
     with translated():
         return int(client.query("SELECT count() FROM touchpoints FINAL").result_rows[0][0])
+
+
+def count_parked(client: Client) -> int:
+    """Count the records that were read and wait until the registry knows their schema."""
+    with translated():
+        return int(client.query("SELECT count() FROM parked FINAL WHERE is_waiting").result_rows[0][0])
 
 
 def accounts_of(ranges: pl.DataFrame, rejected: pl.DataFrame) -> list[PartitionAccount]:

@@ -38,6 +38,8 @@ from pipeline.producers.collector.segment import KINDS, reader, written_key
 from pipeline.producers.collector.stowing import Delivery
 from pipeline.producers.collector.unpacking import BodyReader, Room
 from pipeline.producers.recent import RecentContents
+from pipeline.registry.client import RegistryRefused, RegistryUnavailable
+from pipeline.registry.framing import framing_of
 
 MEDIA_TYPES: Final[Mapping[str, ReadEvents]] = {
     "application/x-ndjson": read_lines,
@@ -84,7 +86,12 @@ class Collector:
     ) -> None:
         self._limits = settings.collector
         self._access = Access(settings.collector, keys)
-        self._admission = Admission(settings.identity, settings.kafka.max_record_bytes, keeps_receipt=False)
+        self._admission = Admission(
+            settings.identity,
+            settings.kafka.max_record_bytes,
+            keeps_receipt=False,
+            frame=framing_of(settings.registry),
+        )
         self._read_segment = reader(settings.collector.default_currency, settings.collector.vocabularies)
         self._room = Room(settings.collector.max_waiting_bytes)
         self._courier = courier
@@ -162,7 +169,10 @@ class Collector:
         def judge() -> tuple[Receipts, list[Admitted]]:
             return Judge(self._admission, recent).judge(read(body, arrival), key, arrival.received_at, browser)
 
-        receipts, admitted = judge() if len(body) <= _JUDGED_AT_ONCE_BYTES else await asyncio.to_thread(judge)
+        try:
+            receipts, admitted = judge() if len(body) <= _JUDGED_AT_ONCE_BYTES else await asyncio.to_thread(judge)
+        except (RegistryUnavailable, RegistryRefused) as error:
+            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _RETRY_LATER_S) from error
         self._access.spend(key, len(receipts.entries))
         await self._deliver(admitted)
         for each in admitted:

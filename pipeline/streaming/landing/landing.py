@@ -16,10 +16,12 @@ import polars as pl
 
 from pipeline.config import IdentitySettings
 from pipeline.identity.keys import KeyRing
+from pipeline.streaming.decode.confluent import Opened
 from pipeline.streaming.decode.values import Rejection, ValueDecoder
 from pipeline.streaming.decode.verdicts import judge
 from pipeline.streaming.landing.batch import Batch
 from pipeline.streaming.landing.facts import Facts, make_facts
+from pipeline.streaming.landing.parking import ParkingLot, judged_frames
 from pipeline.streaming.landing.rejected import landed_rows, rejected_rows
 from pipeline.streaming.landing.writing import write_facts, write_rejected
 from pipeline.streaming.ports import Announcer, FactStore
@@ -75,14 +77,27 @@ class Landing:
         announcer: Who is told.
         identity: How identifiers are normalised and hashed.
         origin: Where records come from.
+        lot: Opens the frames of a schema registry and parks what it cannot resolve; None where there is no registry.
     """
 
-    def __init__(self, store: FactStore, announcer: Announcer, identity: IdentitySettings, origin: Origin) -> None:
+    def __init__(
+        self,
+        store: FactStore,
+        announcer: Announcer,
+        identity: IdentitySettings,
+        origin: Origin,
+        lot: ParkingLot | None = None,
+    ) -> None:
         self._store = store
         self._announcer = announcer
         self._origin = origin
         self._keyring = KeyRing(identity)
-        self._decoder = ValueDecoder(origin.max_record_bytes)
+        self._lot = lot
+        self._decoder = (
+            ValueDecoder(origin.max_record_bytes)
+            if lot is None
+            else ValueDecoder(origin.max_record_bytes, lot.frames.schema_of)
+        )
 
     def land(self, chunks: Sequence[Chunk]) -> LandOutcome:
         """
@@ -101,12 +116,15 @@ class Landing:
         """
         watch = _Stopwatch()
         batch = Batch.of(chunks)
-        facts, rejections = self._facts_of(batch, watch)
+        opened = None if self._lot is None else self._lot.frames.open(batch.values)
+        facts, rejections = self._facts_of(batch, opened, watch)
         landed_at = self._store.landing_stamp()
         if facts is not None:
             refused = write_facts(self._store, facts, landed_at)
             rejections = [*rejections, *refused]
         write_rejected(self._store, rejected_rows(batch, rejections, self._origin.log_id, landed_at))
+        if self._lot is not None and opened is not None:
+            self._lot.park(batch, opened.unresolved, self._origin.log_id)
         watch.lap("insert")
         completed_at = self._store.landing_stamp()
         self._store.insert_landed(landed_rows(batch, rejections, self._origin.log_id, (landed_at, completed_at)))
@@ -117,9 +135,13 @@ class Landing:
         watch.lap("announce")
         return replace(_outcome(batch, facts, rejections, watch.seconds), announced=announced.height)
 
-    def _facts_of(self, batch: Batch, watch: "_Stopwatch") -> tuple[Facts | None, list[Rejection]]:
+    def _facts_of(
+        self, batch: Batch, opened: Opened | None, watch: "_Stopwatch"
+    ) -> tuple[Facts | None, list[Rejection]]:
         """Return the facts of a batch (None: nothing in it is an event) and what was rejected."""
-        decoded = self._decoder.decode(batch.values)
+        decoded = self._decoder.decode(batch.values if opened is None else opened.values)
+        if opened is not None:
+            decoded = replace(decoded, rejections=judged_frames(decoded.rejections, opened))
         if not decoded.families:
             return None, decoded.rejections
         judged = judge(decoded, batch.places)
@@ -145,7 +167,7 @@ def _outcome(
         received = landed["received_at"].dt.epoch("ms")
     return LandOutcome(
         records=len(batch.values),
-        stored=len(batch.values) - len(rejections),
+        stored=received.len(),
         rejected=len(rejections),
         reasons=dict(Counter(rejection.problem.reason.value for rejection in rejections)),
         lost=sum(chunk.lost for chunk in batch.chunks),

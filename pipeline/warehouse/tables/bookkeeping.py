@@ -86,6 +86,27 @@ REPAIRS = Table(
     ),
 )
 
+PARKED = Table(
+    name="parked",
+    comment="Records whose schema id the registry could not resolve yet; they are tried again until it can.",
+    engine="ReplacingMergeTree(changed_at)",
+    order_by=("log_id", "topic", "partition", "offset"),
+    columns=columns_of(
+        [
+            ("log_id", LOW, "Incarnation of the Kafka log."),
+            ("topic", LOW, "Topic."),
+            ("partition", "UInt16", "Partition."),
+            ("offset", "Int64", "Offset."),
+            ("timestamp", "Int64", "Kafka's own time of the record in milliseconds; negative: none."),
+            ("key", "Nullable(String)", "The record's Kafka key."),
+            ("payload", "String", "The record's original bytes."),
+            ("why", "String", "Why it could not be resolved."),
+            ("is_waiting", "Bool", "Whether it still waits; else it was landed or rejected."),
+            ("changed_at", MICROS, "Stamp of this row."),
+        ]
+    ),
+)
+
 KAFKA_OFFSETS = Table(
     name="kafka_offsets",
     comment="Where Kafka stood in each partition when its landing worker last balanced the books.",

@@ -36,13 +36,15 @@ _READ = f"""SELECT {_PLACE}, hour, sum(read) AS read, sum(gone) AS lost, toInt64
         GROUP BY {_PLACE}, hour"""
 
 _KEPT = f"""SELECT e.log_id AS log_id, e.topic AS topic, e.partition AS partition, s.hour AS hour,
-            toInt64(0), toInt64(0), toInt64(countIf(e.is_stored)), toInt64(countIf(NOT e.is_stored)),
-            toInt64(0), toInt64(0)
+            toInt64(-countIf(e.what = 'parked')), toInt64(0), toInt64(countIf(e.what = 'stored')),
+            toInt64(countIf(e.what = 'rejected')), toInt64(countIf(e.what = 'parked')), toInt64(0)
         FROM
         (
-            SELECT {_PLACE}, offset, true AS is_stored FROM {{db}}.touchpoints FINAL
+            SELECT {_PLACE}, offset, 'stored' AS what FROM {{db}}.touchpoints FINAL
             UNION ALL
-            SELECT {_PLACE}, offset, false AS is_stored FROM {{db}}.rejected FINAL
+            SELECT {_PLACE}, offset, 'rejected' AS what FROM {{db}}.rejected FINAL
+            UNION ALL
+            SELECT {_PLACE}, offset, 'parked' AS what FROM {{db}}.parked FINAL WHERE is_waiting
         ) AS e
         ASOF INNER JOIN
         (
@@ -106,7 +108,7 @@ def accounting_view() -> View:
                 ("duplicate", "Int64", "a.read - a.stored - a.rejected", "Sent again: its touchpoint is stored once."),
                 ("rejected", "Int64", "a.rejected", "Rejected: they are in v_rejected, as are replays of these."),
                 ("lost", "Int64", "a.lost", "Dropped by the broker before they were read."),
-                ("in_flight", "Int64", "a.in_flight", "Not landed when a worker last looked (every 30 seconds)."),
+                ("in_flight", "Int64", "a.in_flight", "Not landed when a worker last looked, or parked."),
                 ("unaccounted", "Int64", "a.unaccounted", "Done by Kafka's account, but in no range: always 0."),
                 ("log_id", LOW, "a.log_id", "Incarnation of the Kafka log that the offsets count in."),
             ]

@@ -1,0 +1,66 @@
+"""
+`make registry`: gets a schema registry by its Maven coordinates into the cache, for the tests.
+
+Apicurio Registry speaks Confluent's API. Its archive is checked against the checksum below before it is unpacked; when
+it is there already nothing is asked of anybody.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from pipeline.config import child_environment
+
+VERSION = "2.6.13.Final"
+ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
+SHA256 = "3cda1b34aa020fb4ac4dd6a66018d757e81e437f97e20a1f92d366b70091c6ba"
+FOLDER = Path(__file__).parent.parent.parent / ".cache" / f"apicurio-registry-{VERSION}"
+
+
+def runner() -> Path | None:
+    """Return the jar to run; None where the registry is not there."""
+    return next(FOLDER.glob("*-runner.jar"), None)
+
+
+def obtain() -> str | None:
+    """Get the registry if it is not there; returns what is wrong, if anything is."""
+    if runner() is not None:
+        return None
+    maven = shutil.which("mvn")
+    if maven is None or shutil.which("java") is None:
+        return "java and mvn are needed; install Java 17 or newer and Apache Maven"
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="registry-", dir=FOLDER.parent) as draft:
+        command = [maven, "-q", "-B", "-Dstyle.color=never", "dependency:copy", f"-Dartifact={ARTIFACT}"]
+        ended = subprocess.run(
+            [*command, f"-DoutputDirectory={draft}"],
+            cwd=draft,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            env=child_environment({}),
+        )
+        archive = next(Path(draft).glob("*.tar.gz"), None)
+        if ended.returncode or archive is None:
+            return f"mvn could not get {ARTIFACT}: {(ended.stdout + ended.stderr).strip()[:500]}"
+        with archive.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != SHA256:
+            return f"{archive.name} has the checksum {found}, expected {SHA256}; mistrust it"
+        unpacked = Path(draft) / "unpacked"
+        with tarfile.open(archive) as tar:
+            tar.extractall(unpacked, filter="data")
+        unpacked.rename(FOLDER)
+    return None if runner() is not None else f"{FOLDER} holds no *-runner.jar"
+
+
+if __name__ == "__main__":
+    fault = obtain()
+    sys.stderr.write(f"registry: {fault}\n" if fault else f"Apicurio Registry {VERSION} is in {FOLDER}\n")
+    sys.exit(2 if fault else 0)
