@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -31,7 +31,7 @@ def dump_of(warehouse: Warehouse) -> Dump:
         columns = f"* EXCEPT ({', '.join(BY_RECEIPT)})" if view == "v_touchpoints" else "*"
         sql = f"SELECT {columns} FROM {view} SETTINGS output_format_json_quote_64bit_integers = 0"
         with warehouse.ask(sql, "JSONEachRow") as answer:
-            dump[view] = canonical(orjson.loads(line) for line in answer)
+            dump[view] = canonical(_read(answer))
     return dump
 
 
@@ -75,6 +75,15 @@ def differences(expected: Mapping[str, list[str]], found: Mapping[str, list[str]
             told.append(f"  {_name(view, row)}: " + (_columns(row, other) if other else f"missing: {json.dumps(row)}"))
         told += [f"  {name}: surplus: {json.dumps(row)}" for name, row in list(others.items())[:most]]
     return told
+
+
+def _read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Read rows as they stream in; what a server that gives up says in their place is told."""
+    for line in lines:
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise RuntimeError(f"the warehouse gave up: {line.decode(errors='replace')}") from error
 
 
 def _plain(value: Any) -> Any:

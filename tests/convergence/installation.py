@@ -87,7 +87,9 @@ class Installation:
 def installed(*, land: int = 1, stitch: int = 1, settings: Mapping[str, str] | None = None) -> Iterator[Installation]:
     """Start an installation in a new folder; at the end it is stopped and the folder removed."""
     folder = Path(tempfile.mkdtemp(prefix="throughline-convergence-"))
-    whole = {"THROUGHLINE_IDENTITY__HASH_KEY": HASH_KEY, **(settings or {})}
+    # A whole view of a long history is more than an analyst may usually ask of a busy machine.
+    patience = {"THROUGHLINE_EMBEDDED__QUERY_TIMEOUT": "900s"}
+    whole = {"THROUGHLINE_IDENTITY__HASH_KEY": HASH_KEY, **patience, **(settings or {})}
     running = Installation(folder, whole)
     try:
         running("up", "--detach", "--land", str(land), "--stitch", str(stitch), "--timeout", str(START_TIMEOUT_S))

@@ -38,17 +38,17 @@ def runs_of(events: Sequence[Event], seed: int) -> list[Run]:
     random = Random(seed)
     ways: list[tuple[str, Callable[[Event], Any], int, int, int, Kills]] = [
         ("forwards in one file", lambda event: event["occurred_at"], 1, 1, 1, {}),
-        ("backwards", lambda event: -event["occurred_at"], 8, 1, 1, {1: "land-1", 3: "land-1", 6: "stitch-1"}),
+        ("backwards", lambda event: -event["occurred_at"], 6, 1, 1, {1: "land-1", 2: "land-1", 4: "stitch-1"}),
         (
             "as late as it comes",
             lambda event: event["occurred_at"] + _lateness_ms(random),
-            16,
+            8,
             1,
             2,
-            {3: "stitch-1", 7: "stitch-2", 11: "stitch-1", -1: "stitch-2"},
+            {1: "stitch-1", 3: "stitch-2", 5: "stitch-1", -1: "stitch-2"},
         ),
-        ("shuffled", lambda _: random.random(), 8, 2, 2, {1: "land-1", 3: "stitch-1", 5: "land-2", -1: "stitch-1"}),
-        ("by source, last written first", lambda event: (event["source"], -event["occurred_at"]), 5, 1, 1, {}),
+        ("shuffled", lambda _: random.random(), 6, 2, 2, {1: "land-1", 2: "stitch-1", 4: "land-2", -1: "stitch-1"}),
+        ("by source, last written first", lambda event: (event["source"], -event["occurred_at"]), 4, 1, 1, {}),
     ]
     runs = []
     for name, key, files, land, stitch, kills in ways:
