@@ -1,0 +1,107 @@
+"""`make kafka` on machines that lack something, and with jars that are not what we name."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.embedded.kafka import obtain as module
+from pipeline.embedded.kafka.jars import KafkaMissing, checksums, find_java, jars_folder, require_jars, wrong_jars
+from pipeline.embedded.kafka.node import new_cluster_id
+from pipeline.embedded.kafka.obtain import obtain
+from pipeline.embedded.kafka.probe import answers
+from tests.kafka.servers import free_ports, require_kafka
+
+Program = Callable[[str, str], None]
+JAVA_17 = 'echo "openjdk version \\"17.0.15\\" 2025-04-15" >&2'
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Puts a shell script on an otherwise empty PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def put(name: str, script: str) -> None:
+        file = folder / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+    return put
+
+
+def test_without_java_it_says_what_to_install(program: Program, tmp_path: Path) -> None:
+    program("mvn", "exit 0")
+    with pytest.raises(KafkaMissing, match="java was not found; install Java 17"):
+        obtain(tmp_path / "kafka")
+
+
+@pytest.mark.parametrize(("told", "version"), [('java version "1.8.0_402"', 8), ('openjdk version "11.0.2"', 11)])
+def test_an_old_java_is_told_by_its_version(program: Program, told: str, version: int) -> None:
+    program("java", f"echo '{told}' >&2")
+    with pytest.raises(KafkaMissing, match=f"is Java {version}; Apache Kafka needs Java 17"):
+        find_java()
+
+
+def test_without_maven_it_says_what_to_install(program: Program, tmp_path: Path) -> None:
+    program("java", JAVA_17)
+    with pytest.raises(KafkaMissing, match="mvn was not found; install Apache Maven"):
+        obtain(tmp_path / "kafka")
+
+
+def test_what_maven_says_is_told_when_it_fails(program: Program, tmp_path: Path) -> None:
+    program("java", JAVA_17)
+    program("mvn", "echo '[ERROR] no route to the registry'; exit 1")
+    with pytest.raises(KafkaMissing, match="no route to the registry"):
+        obtain(tmp_path / "kafka")
+    assert not (tmp_path / "kafka").exists()
+
+
+def test_jars_that_are_not_those_we_name_are_not_taken_over(program: Program, tmp_path: Path) -> None:
+    program("java", JAVA_17)
+    program(
+        "mvn", 'for word; do case "$word" in -DoutputDirectory=*) out="${word#*=}";; esac; done\n' + MAKE_WRONG_JARS
+    )
+    with pytest.raises(KafkaMissing, match=r"not what jars.sha256 lists: .*evil.jar"):
+        obtain(tmp_path / "kafka")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bin"], "no draft is left"
+
+
+MAKE_WRONG_JARS = '/bin/mkdir -p "$out"; echo x > "$out/evil.jar"; echo y > "$out/kafka_2.13-4.1.1.jar"'
+
+
+def test_a_cache_that_was_tampered_with_is_seen(tmp_path: Path) -> None:
+    require_kafka()
+    folder = tmp_path / "kafka"
+    folder.mkdir()
+    for name in checksums():
+        (folder / name).symlink_to(jars_folder("") / name)
+    assert wrong_jars(folder) == []
+    assert obtain(folder) is False, "nothing changed, so nobody is asked"
+    (folder / "kafka_2.13-4.1.1.jar").unlink()
+    with pytest.raises(KafkaMissing, match=r"kafka_2.13-4.1.1.jar and others.*make kafka"):
+        require_jars(folder)
+    shutil.copy(jars_folder("") / "re2j-1.8.jar", folder / "kafka_2.13-4.1.1.jar")
+    require_jars(folder)
+    assert wrong_jars(folder) == ["kafka_2.13-4.1.1.jar"]
+
+
+def test_the_command_ends_with_2_and_one_sentence(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program("mvn", "exit 0")
+    monkeypatch.setenv("THROUGHLINE_EMBEDDED__KAFKA_FOLDER", str(tmp_path / "kafka"))
+    assert module.main() == 2
+    assert capsys.readouterr().err.startswith("kafka: java was not found")
+
+
+def test_nobody_answers_where_nobody_listens() -> None:
+    assert not answers(f"127.0.0.1:{free_ports(1)[0]}", 0.5)
+
+
+def test_cluster_ids_are_of_kafkas_form() -> None:
+    ids = {new_cluster_id() for _ in range(200)}
+    assert len(ids) == 200
+    assert all(len(name) == 22 and not name.startswith("-") for name in ids)
