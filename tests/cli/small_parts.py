@@ -5,13 +5,15 @@ how it was started and stopped, and lives until it is told to end. With `kafka` 
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.cli.child import Part
 from pipeline.cli.files import take_lock
 from pipeline.cli.processes import started_at
+from pipeline.cli.rules_file import names_with_rules, read_rules_file, rules_environment
 from pipeline.cli.runfile import LOCK_FILE, Run
-from pipeline.cli.supervisor import Supervisor
+from pipeline.cli.supervisor import Plan, Supervisor
 
 SERVER = """
 import json, os, pathlib, signal, sys, time, uuid
@@ -59,7 +61,17 @@ def main(folder: Path, kind: str) -> None:
             diary.write("drained\n")
         return ""
 
-    Supervisor(folder, run, parts, drain, lambda text: print(text, flush=True)).keep_running(lambda: None)  # noqa: T201 (its log)
+    def replan() -> Plan:
+        rules = read_rules_file(folder)
+        servers, workers = parts[:4], names_with_rules([part.name for part in parts[4:]], rules)
+        made = [tiny_part(folder, name, ("broker", "migrate")) for name in workers]
+        made = [replace(part, environment=rules_environment(part.name, rules)) for part in made]
+        return Plan([*servers, *made], rules.remarks if rules else ())
+
+    def say(text: str) -> None:
+        print(text, flush=True)  # noqa: T201 (its log)
+
+    Supervisor(folder, run, parts, drain, say, replan).keep_running(lambda: None)
 
 
 if __name__ == "__main__":

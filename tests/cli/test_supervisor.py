@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.processes import is_same
+from pipeline.cli.rules_file import LiveRules, write_rules_file
 from pipeline.cli.runfile import PartRun, Run, is_supervised, live_run, read_run
 from pipeline.cli.stopping import end_leftovers, stop
 
@@ -121,6 +122,30 @@ def test_a_log_on_disk_that_was_taken_away_is_told_and_its_users_begin_anew(dura
     diary = (durable / "diary").read_text().splitlines()
     assert diary.count("topics started") == 2
     assert f"land-1 started {after.log_id}" in diary
+
+
+def test_workers_follow_the_rules_versions_of_the_folder(folder: Path) -> None:
+    """A new version gets a worker, a switch makes the workers change places, and a dropped one loses its worker."""
+
+    def workers() -> dict[str, int]:
+        run = live_run(folder)
+        return {one.name: one.pid for one in run.processes if one.name not in ("broker", "warehouse")} if run else {}
+
+    write_rules_file(folder, LiveRules(1, (1,)))
+    eventually(lambda: is_ready(folder) and part(live_run(folder), "stitch-1").restarts == 1)
+    before = workers()
+    write_rules_file(folder, LiveRules(1, (1, 2), ("settings differ",)))
+    eventually(lambda: "stitch-rules2-1" in workers() and is_ready(folder))
+    assert {name: pid for name, pid in workers().items() if name != "stitch-rules2-1"} == before
+    write_rules_file(folder, LiveRules(2, (1, 2), ("settings differ",)))
+    eventually(lambda: {"stitch-1", "stitch-rules1-1"} <= set(workers()) and is_ready(folder))
+    assert "stitch-rules2-1" not in workers()
+    write_rules_file(folder, LiveRules(2, (2,)))
+    eventually(lambda: set(workers()) == {"land-1", "stitch-1", "collector"} and is_ready(folder))
+    run = live_run(folder)
+    assert run is not None
+    assert [notice.text for notice in run.notices] == ["settings differ"]
+    assert workers()["collector"] == before["collector"]
 
 
 def test_parts_stop_in_the_order_in_which_work_flows(folder: Path) -> None:

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ClickHouseSettings, child_environment
+from pipeline.config import ClickHouseSettings, IdentitySettings, child_environment
 from pipeline.contracts.schemas import schemas_folder
 from pipeline.streaming.announcing import stitch_group
 from pipeline.warehouse.connection import connect
+from pipeline.warehouse.facts import FactStore
+from pipeline.warehouse.landing_settings import enter_landing
 from tests.embedded.servers import BrokerServer, new_broker
 from tests.streaming.kafka import committed, kafka_settings, new_name, produce
+from tests.warehouse import rows
 
 START = """
 import sys
@@ -163,3 +166,20 @@ def test_without_a_broker_it_waits_and_ends_when_told(role: str, tmp_path: Path)
         assert running.get("/readyz")[0] == 503
         code, seconds = running.stop()
     assert (code, seconds < 10) == (0, True), running.log.read_text()
+
+
+def test_a_land_worker_with_another_hash_key_ends_with_code_2(
+    fresh_database: ClickHouseSettings, tmp_path: Path
+) -> None:
+    """It would split every customer; nothing of the broker is asked before."""
+    client = connect(fresh_database)
+    FactStore(client).insert_touchpoints(rows.frame([rows.touchpoint(1)]))
+    assert enter_landing(client, IdentitySettings.model_validate({"hash_key": "the first key"})) == []
+    settings = {
+        "THROUGHLINE_CLICKHOUSE__URL": fresh_database.url.get_secret_value(),
+        "THROUGHLINE_KAFKA__BOOTSTRAP": AWAY,
+        "THROUGHLINE_IDENTITY__HASH_KEY": "another key",
+    }
+    with worker("land", tmp_path, settings) as refused:
+        assert refused.process.wait(60) == 2, refused.log.read_text()
+    assert "land worker refused: identity.hash_key is not the key" in refused.log.read_text()
