@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean sdk-kills fuzz clients
+.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean kills fuzz clients
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,7 +65,7 @@ model: setup ## 10,000 schedules of the protocol against the oracle, and its mut
 properties: setup ## look long for a history whose order of arrival matters (twenty times as many as in `make test`)
 	$(BIN)/python -m pytest -q tests/properties --hypothesis-profile=deep
 
-sdk-kills: setup ## kill a sending program fifty times at random: nothing lost, nothing twice
+kills: setup ## kill a sending program fifty times at random: nothing lost, nothing twice
 	$(BIN)/python -m tests.producers.sdk_kills --runs 50
 
 fuzz: setup ## a million mutated requests and records against the collector and the decoder

@@ -135,7 +135,7 @@ def test_unmodified_libraries_of_segment_and_rudderstack_get_every_id_in_exactly
 
 
 def test_a_program_killed_at_random_loses_and_doubles_nothing(shop: Shop, tmp_path: Path) -> None:
-    """Three times here; `make sdk-kills` does it fifty times."""
+    """Three times here; `make kills` does it fifty times."""
     source, expected = kill_again_and_again(dict(shop.run), 3, seed=7, spool=tmp_path / "spool")
     waited = shop.throughline("wait", "--timeout", "120")
     assert waited.code == 0, waited.err

@@ -1,7 +1,7 @@
 """
 Kill the SDK again and again at random moments, and count what arrived: nothing lost, nothing twice.
 
-`python -m tests.producers.sdk_kills --runs 50` (`make sdk-kills`) starts an installation, lets a program send through a
+`python -m tests.producers.sdk_kills --runs 50` (`make kills`) starts an installation, lets a program send through a
 client with a spool, ends it with kill -9 at a random moment, starts it again where its last acknowledged touchpoint
 was, and so on; in turn over HTTP and straight to Kafka. At the end every touchpoint must be in `v_touchpoints` exactly
 once. The seed is printed; the moments of the kernel are not repeatable.
