@@ -9,8 +9,8 @@ not count. The peer's time runs from the first record it takes. Start of process
 import json
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,16 +20,19 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.events import Encoded
+from bench.scrape import Worker
 from bench.servers import Servers, first_line
 from pipeline.config import ClickHouseSettings
 from pipeline.contracts.topics import STITCH_DIRTY
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.migrate import migrate
 
-PARTITIONS = 16
+PARTITIONS = 32
 DATABASE = "bench"
-LIMIT_SECONDS = 600.0
-POLL_SECONDS = 0.1
+LIMIT_SECONDS = 900.0
+POLL_SECONDS = 0.5
+# Reading the memory of processes this large stops them for a moment: not at every poll.
+POLLS_PER_PSS = 4
 
 
 @dataclass(frozen=True)
@@ -41,39 +44,43 @@ class Result:
         landed_per_second: Events through LAND (or the whole job, for a peer).
         stitched_per_second: Events whose journeys are current, 0 where nothing was stitched.
         peak_pss_bytes: Most memory of all processes together.
+        seconds: Where the time of our workers went, by role and part.
     """
 
     landed_per_second: float
     stitched_per_second: float = 0.0
     peak_pss_bytes: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_ours(events: list[Encoded], roles: tuple[str, ...]) -> Result:
     """Time our workers: `("land",)` is the bound without stitching, `("land", "stitch")` the whole job."""
     with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
-        bench = _Bench(servers, events)
-        for role in roles:
-            servers.start(role, ["-m", "pipeline.cli", "worker", role], bench.settings)
-        peak = 0
+        bench = Bench(servers, events)
+        workers = {role: Worker(servers.start_worker(role, bench.settings)) for role in roles}
+        peak, polls = 0, 0
         landed = stitched = 0.0
         deadline = time.monotonic() + LIMIT_SECONDS
         while not landed or ("stitch" in roles and not stitched):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{roles} did not finish {len(events)} events in {LIMIT_SECONDS} s")
             time.sleep(POLL_SECONDS)
-            peak = max(peak, servers.pss_bytes())
+            polls += 1
+            if polls % POLLS_PER_PSS == 0:
+                peak = max(peak, servers.pss_bytes())
             landed = landed or (bench.landed_at() if bench.landed() >= len(events) else 0.0)
             if landed and "stitch" in roles and bench.stitch_lag() == 0:
                 stitched = bench.now()
         started, warm_up = bench.first_batch()
         counted = len(events) - warm_up
-        return Result(counted / (landed - started), counted / (stitched - started) if stitched else 0.0, peak)
+        seconds = {f"{role} {part}": taken for role in roles for part, taken in workers[role].seconds_by_part().items()}
+        return Result(counted / (landed - started), counted / (stitched - started) if stitched else 0.0, peak, seconds)
 
 
 def run_stock_faust(events: list[Encoded]) -> Result:
     """Time the stock Faust app on the same records and the same kind of warehouse."""
     with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
-        bench = _Bench(servers, events)
+        bench = Bench(servers, events)
         arguments = ["-m", "bench.stock_faust", bench.bootstrap, bench.url, str(len(events))]
         process = servers.start("stock-faust", arguments, {})
         line = first_line(process.stdout, "stock-faust", starts="{")
@@ -81,7 +88,7 @@ def run_stock_faust(events: list[Encoded]) -> Result:
         return Result(len(events) / seconds)
 
 
-class _Bench:
+class Bench:
     """Filled servers, and the questions that tell how far a run is."""
 
     def __init__(self, servers: Servers, events: Iterable[Encoded]) -> None:
@@ -104,7 +111,11 @@ class _Bench:
         _fill(self.bootstrap, events)
 
     def landed(self) -> int:
-        return int(self._client.query("SELECT sum(records) FROM landed FINAL").result_rows[0][0])
+        """Return the records that are in; fails when the broker lost some, for the run would never end."""
+        records, lost = self._client.query("SELECT sum(records), sum(lost) FROM landed FINAL").result_rows[0]
+        if lost:
+            raise RuntimeError(f"{lost} events did not fit into the embedded broker: use fewer, or more partitions")
+        return int(records)
 
     def first_batch(self) -> tuple[float, int]:
         """When the first batch was complete, and its records."""
@@ -113,9 +124,11 @@ class _Bench:
         return float(completed_at), int(records)
 
     def landed_at(self) -> float:
+        """Return when the last batch was complete, by the warehouse's clock."""
         return float(self._client.query("SELECT toFloat64(max(completed_at)) FROM landed").result_rows[0][0])
 
     def now(self) -> float:
+        """Return the time of the warehouse's clock."""
         return float(self._client.query("SELECT toFloat64(now64(6))").result_rows[0][0])
 
     def stitch_lag(self) -> int:

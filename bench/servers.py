@@ -1,10 +1,12 @@
 """The processes of a run: embedded broker and warehouse, workers, a peer; each ended by its own handle."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +16,7 @@ from pipeline.config import child_environment
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
 
 STOP_SECONDS = 20
+READY_SECONDS = 60
 
 
 class Servers(ExitStack):
@@ -56,6 +59,14 @@ class Servers(ExitStack):
         self.callback(self.stop, name)
         return process
 
+    def start_worker(self, role: str, settings: Mapping[str, str]) -> int:
+        """Start a worker of ours and return the port of its metrics once it is ready."""
+        port = free_port()
+        own = {**settings, "THROUGHLINE_OBSERVABILITY__PORT": str(port)}
+        process = self.start(role, ["-m", "pipeline.cli", "worker", role], own)
+        wait_until_ready(process, port, role)
+        return port
+
     def stop(self, name: str) -> None:
         """End a process, first politely."""
         process = self.processes.pop(name, None)
@@ -89,3 +100,26 @@ def first_line(output: IO[str] | None, name: str, starts: str = "") -> str:
         if line.startswith(starts):
             return line
     raise RuntimeError(f"{name} ended before it was ready; see its log")
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_ready(process: subprocess.Popen[str], port: int, name: str) -> None:
+    """
+    Wait until a worker serves its metrics.
+
+    Raises:
+        RuntimeError: If it ended, or took longer than a minute; its log says why.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{name} is not ready; see its log")
