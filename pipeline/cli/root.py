@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry(
         LOOK, "explain", "explain", "Explain why two identifiers are one customer, or what keeps them apart."
     ),
+    "painpoints": Entry(LOOK, "painpoints", "painpoints", "Show what hurts: how often, whom, and where."),
     "rejected": Entry(LOOK, "rejected", "rejected", "Look at records that could not be landed, and why."),
     "restitch": Entry(CHANGE, "restitch", "restitch", "Make results again from the stored facts."),
     "rules": Entry(
