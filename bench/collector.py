@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 
 from bench.run import machine
 from bench.servers import Servers
@@ -53,9 +54,10 @@ def main() -> None:
         broker = servers.broker(partitions=8)
         cores = sorted(os.sched_getaffinity(0))
         address = start_collector(servers, broker["address"], cores[0])
+        process = psutil.Process(servers.processes["collector"].pid)
         if len(cores) > 1:
             os.sched_setaffinity(0, set(cores[1:]))
-        asyncio.run(measure(address, arguments))
+        asyncio.run(measure(address, process, arguments))
 
 
 def start_collector(servers: Servers, bootstrap: str, core: int) -> str:
@@ -77,22 +79,26 @@ def start_collector(servers: Servers, bootstrap: str, core: int) -> str:
     raise RuntimeError("the collector did not come up; see its log")
 
 
-async def measure(address: str, arguments: argparse.Namespace) -> None:
+async def measure(address: str, process: psutil.Process, arguments: argparse.Namespace) -> None:
     """Run both kinds of load and print the figures."""
     batches = bodies(arguments.batch)
     await closed_loop(address, batches, arguments.connections, 2)
-    rates, answered = [], []
+    rates, answered, costs = [], [], []
     for number in range(arguments.rounds):
+        before = cpu_seconds(process)
         rates.append(await closed_loop(address, batches, arguments.connections, arguments.seconds) * arguments.batch)
+        costs.append((cpu_seconds(process) - before) / (rates[-1] * arguments.seconds) * 1e6)
         pace = rates[-1] / arguments.batch / 2
         answered.append(await open_loop(address, batches, pace, arguments.connections * 2, arguments.seconds))
         p50, p99 = percentiles(answered[-1])
-        say(f"round {number + 1}: {rates[-1]:,.0f} events/s; at half load p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+        cost = f"{rates[-1]:,.0f} events/s, {costs[-1]:.1f} us of CPU an event"
+        say(f"round {number + 1}: {cost}; at half load p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     summary = {
         "machine": machine(),
         "batch": arguments.batch,
         "rounds": arguments.rounds,
         "collected_events_per_second": round(statistics.median(rates)),
+        "cpu_us_per_event": round(statistics.median(costs), 1),
         "half_load_p50_ms": round(statistics.median(percentiles(each)[0] for each in answered), 1),
         "half_load_p99_ms": round(statistics.median(percentiles(each)[1] for each in answered), 1),
     }
@@ -207,6 +213,12 @@ def event(chance: random.Random, number: int) -> dict[str, Any]:
         order = {"refs": {"order_id": f"o-{number}"}, "amount": {"minor": 1999, "currency": "EUR"}}
         return {**made, "type": "order.placed", "identities": [mail], **order, "body": {"lines": lines}}
     return {**made, "type": "support.call_ended", "identities": [mail], "body": {"wait_s": 40.5, "resolved": True}}
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU time that a process has used, all its threads and the kernel for it."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def percentiles(seconds: list[float]) -> tuple[float, float]:
