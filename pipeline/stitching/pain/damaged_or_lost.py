@@ -26,11 +26,10 @@ def damaged_or_lost(steps: pl.DataFrame, settings: PainPointSettings) -> pl.Data
         | ((type_ == "return.requested") & (pl.col("reason") == "damaged"))
     ).fill_null(value=False)
     is_lost = ((type_ == "delivery.status_changed") & (status == "lost")).fill_null(value=False)
-    parcels = with_orders(
-        steps.with_columns(is_damaged.alias("is_damaged"), is_lost.alias("is_lost")).filter(type_ != "order.placed"),
-        steps,
-    )
-    signs = parcels.filter("is_damaged") if not parcels["is_lost"].any() else _without_found_again(parcels)
+    signed = steps.with_columns(is_damaged.alias("is_damaged"), is_lost.alias("is_lost"))
+    signs = with_orders(signed.filter(pl.col("is_damaged") | pl.col("is_lost")), steps)
+    if signs["is_lost"].any():
+        signs = _without_found_again(signs, with_orders(signed.filter(type_ != "order.placed"), steps))
     shown = first_per_parcel(signs).sort("row")
     what = pl.when("is_lost").then(pl.lit("was lost")).otherwise(pl.lit("was damaged"))
     return found(
@@ -41,8 +40,8 @@ def damaged_or_lost(steps: pl.DataFrame, settings: PainPointSettings) -> pl.Data
     )
 
 
-def _without_found_again(parcels: pl.DataFrame) -> pl.DataFrame:
-    """Return what says that a parcel is damaged, or lost and not seen since."""
+def _without_found_again(signs: pl.DataFrame, parcels: pl.DataFrame) -> pl.DataFrame:
+    """Drop what says that a parcel is lost that was seen since."""
     moves = parcels.filter(
         (pl.col("type") == "delivery.delivered") | pl.col("status").is_in(_MOVES).fill_null(value=False)
     )
@@ -60,8 +59,7 @@ def _without_found_again(parcels: pl.DataFrame) -> pl.DataFrame:
         pl.when(has_order).then(pl.when(has_shipment).then("seen_whole").otherwise("seen_any")),
     )
     return (
-        parcels.filter(pl.col("is_damaged") | pl.col("is_lost"))
-        .join(by_shipment, on=SHIPMENT, how="left", maintain_order="left")
+        signs.join(by_shipment, on=SHIPMENT, how="left", maintain_order="left")
         .join(of_order, on=ORDER, how="left", maintain_order="left")
         .filter(pl.col("is_damaged") | (seen < pl.col("row")).fill_null(value=True))
         .drop("seen_itself", "seen_any", "seen_whole")

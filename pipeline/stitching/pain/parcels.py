@@ -56,29 +56,29 @@ def promised(parcels: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
         steps.filter((pl.col("type") == "delivery.shipped") & pl.col("promised_until").is_not_null()), steps
     )
     placed = steps.filter((pl.col("type") == "order.placed") & pl.col("promised_delivery_at").is_not_null())
-    of_order = shipped.filter(pl.col("order_id") != "")
-    is_named = pl.col("shipment_id") != ""
+    is_named, has_order = pl.col("shipment_id") != "", pl.col("order_id") != ""
     sources = (
-        (SHIPMENT, shipped.filter(pl.col("shipment_id") != ""), "promised_until", is_named),
-        (ORDER, of_order.filter(pl.col("shipment_id") == ""), "promised_until", is_named),
-        (ORDER, of_order, "promised_until", ~is_named),
-        (ORDER, placed.filter(pl.col("order_id") != ""), "promised_delivery_at", pl.lit(value=True)),
+        (SHIPMENT, shipped.filter(is_named), "promised_until", is_named),
+        (ORDER, shipped.filter(has_order & ~is_named), "promised_until", is_named),
+        (ORDER, shipped.filter(has_order), "promised_until", ~is_named),
+        (ORDER, placed.filter(has_order), "promised_delivery_at", pl.lit(value=True)),
     )
-    found = parcels.with_columns(
+    left = parcels.with_columns(
         pl.lit(None, dtype=pl.UInt32).alias("witness"), pl.lit(None, dtype=TIME).alias("promise")
     )
+    told = []
     for on, promises, field, applies in sources:
+        if not left.height:
+            break
+        if not promises.height:
+            continue
         first = first_of(promises, on).select(*on, pl.col("row").alias("its_row"), pl.col(field).alias("its_promise"))
-        use = pl.col("witness").is_null() & applies
-        found = (
-            found.join(first, on=on, how="left", maintain_order="left")
-            .with_columns(
-                pl.when(use).then("its_row").otherwise("witness").alias("witness"),
-                pl.when(use).then("its_promise").otherwise("promise").alias("promise"),
-            )
-            .drop("its_row", "its_promise")
+        joined = left.join(first, on=on, how="left").with_columns(
+            pl.when(applies).then("its_row").alias("witness"), pl.when(applies).then("its_promise").alias("promise")
         )
-    return found
+        told.append(joined.filter(pl.col("witness").is_not_null()).drop("its_row", "its_promise"))
+        left = joined.filter(pl.col("witness").is_null()).drop("its_row", "its_promise")
+    return pl.concat([*told, left]).sort("row")
 
 
 def parcel_named() -> pl.Expr:

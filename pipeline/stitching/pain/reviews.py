@@ -47,7 +47,7 @@ def product_flaws(steps: pl.DataFrame, settings: PainPointSettings) -> pl.DataFr
             pl.format("{} was rated {} of {}.", _product(), _plain("rating"), _plain("scale")).alias("detail"),
         )
     )
-    if reviewed.height:
+    if (reviewed["order_id"] != "").any():
         theirs = steps.join(reviewed.select("customer").unique(), on="customer", how="semi", maintain_order="left")
         reviewed = reviewed.join(_failed_orders(theirs, settings), on=_ORDER, how="anti", maintain_order="left")
     both = pl.concat([returned, reviewed.select(returned.columns)]).sort("row")
