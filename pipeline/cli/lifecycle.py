@@ -13,6 +13,7 @@ from pipeline.cli.errors import CommandError
 from pipeline.cli.installation import KAFKA
 from pipeline.cli.output import error_console
 from pipeline.cli.processes import keep_log_small, spawn_detached
+from pipeline.cli.rules_file import read_rules_file
 from pipeline.cli.runfile import Run, is_supervised, live_run
 
 POLL_S = 0.1
@@ -75,13 +76,16 @@ def mend(folder: Path, timeout_s: float) -> None:
 
 
 def describe_run(folder: Path, run: Run) -> None:
-    """Print where everything is and what to try next."""
+    """Print where everything is and what to try next, and settings that are not those of the active rules."""
     click.echo(f"Throughline is ready in {folder}")
     click.echo(f"  Kafka       {run.kafka}{'   (Apache Kafka, log on disk)' if run.broker == KAFKA else ''}")
     click.echo(f"  ClickHouse  {run.clickhouse}")
     click.echo(f"  Collector   {run.collector}   (write key {run.write_key})")
     click.echo(f"  Metrics     {'  '.join(run.metrics)}")
     click.echo(f"  Processes   {', '.join(f'{part.name} {part.pid}' for part in run.processes)}")
+    rules = read_rules_file(folder)
+    for remark in rules.remarks if rules else ():
+        click.echo(f"throughline: {remark}", err=True)
     click.echo("Next: `throughline simulate`, `throughline status`, `throughline down`; all of this is in run.json.")
 
 
