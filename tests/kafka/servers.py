@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from pipeline.config import child_environment, load_settings
 from pipeline.embedded.kafka.jars import KafkaMissing, find_java, jars_folder, require_jars
@@ -169,6 +169,12 @@ def create_topic(bootstrap: str, name: str, partitions: int, config: Mapping[str
             return
         assert time.monotonic() < deadline, f"{name} has no leaders"
         time.sleep(0.05)
+
+
+def add_partitions(bootstrap: str, topic: str, total: int) -> None:
+    """Let a topic have more partitions than it had."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin.create_partitions([NewPartitions(topic, total)])[topic].result(30)
 
 
 def free_ports(number: int) -> list[int]:

@@ -15,6 +15,7 @@ from pipeline.config import KafkaSettings, child_environment
 from pipeline.streaming.runner import Delivery
 from pipeline.streaming.transport.membership import UNKNOWN_MEMBER, Fenced
 from tests.kafka.brokers import Broker
+from tests.kafka.servers import add_partitions
 from tests.streaming.kafka import committed, kafka_settings, new_name, produce, reading, until
 
 READER = """
@@ -119,6 +120,23 @@ async def test_of_two_with_one_name_the_first_ends_and_says_why(apache: Broker) 
             await asyncio.sleep(1)
             assert len(second.consumer.assignment()) == 2
             assert not second.crashed
+
+
+async def test_partitions_that_are_added_are_read_also_by_one_that_took_the_leaders_place(apache: Broker) -> None:
+    topic, group, kafka = new_name("topic"), new_name("group"), named(apache, "land-1")
+    kafka = kafka.model_copy(update={"session_timeout": timedelta(seconds=20)})
+    apache.create_topic(topic, 1)
+    async with reading(kafka, group, topic, lambda _: None) as first:
+        await until(lambda: len(first.consumer.assignment()) == 1)
+    held: list[Delivery] = []
+    async with reading(kafka, group, topic, held.append) as second:
+        await until(lambda: len(second.consumer.assignment()) == 1)
+        await asyncio.to_thread(add_partitions, apache.bootstrap, topic, 3)
+        # It asks for the partitions every half minute; here it is made to ask now.
+        await second.consumer._thread.call_thread(second.consumer._thread._consumer._client.force_metadata_update)
+        await until(lambda: len(second.consumer.assignment()) == 3, 30)
+        await asyncio.to_thread(produce, apache.bootstrap, topic, [b"x"], 2)
+        await until(lambda: any(delivery.chunk.partition == 2 for delivery in held), 30)
 
 
 async def test_a_named_worker_that_was_silent_too_long_joins_again_under_its_name(apache: Broker) -> None:

@@ -8,6 +8,8 @@ takes the place of its predecessor. aiokafka 0.14 sends the name only when it jo
 broker does not know it any more. A zombie would then join under the name as if it were new and throw its successor
 out, which would do the same, and so on. So the last member id is said when joining again: the broker answers "unknown"
 to one that was merely silent for too long, which then joins anew, and "fenced" to one whose place is taken.
+Whoever takes the leader's place is not told that it leads, and aiokafka lets only leaders watch for partitions that
+are added; so here everybody does. The broker knows who leads, and rebalances when that one joins again.
 
 *Ending the predecessor*, where the broker has no static membership (the embedded one): a worker notes its member id in
 a file, and its successor says good-bye in its name. Whoever starts workers with such a file must not run two at once.
@@ -18,7 +20,7 @@ import logging
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
+from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 
 from pipeline.streaming.foreign import Foreign
 
@@ -74,11 +76,19 @@ class Membership:
         code = getattr(response, "error_code", 0)
         if code == FENCED_INSTANCE:
             self.is_fenced = True
+        if isinstance(request, SyncGroupRequest) and code == 0:
+            self._watch_partitions()
         if joins and code in (0, UNKNOWN_MEMBER):
             self._former = ""
         if joins and code == 0:
             self._note(response.member_id)
         return response
+
+    def _watch_partitions(self) -> None:
+        coordinator = self._coordinator
+        if coordinator._group_subscription is None and coordinator._subscription.subscription is not None:
+            coordinator._group_subscription = set(coordinator._subscription.subscription.topics)
+            coordinator._metadata_snapshot = coordinator._get_metadata_snapshot()
 
     def _reset_generation(self) -> None:
         self._former = self._coordinator.member_id or self._former
