@@ -24,10 +24,11 @@ MOST_FAULTS_TOLD = 20
 
 
 class Feeding(NamedTuple):
-    """An open way in: who takes touchpoints, and how to wait until Kafka has all of them."""
+    """An open way in: who takes touchpoints, how to wait until Kafka has all of them, and the bar."""
 
     importer: Importer
     flush: Callable[[], object]
+    advance: Callable[[ImportReport], None]
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def feeding(
             bar.update(task, description=f"{what} (waiting for the workers, {waited_s:.0f} s)")
 
         with Feeder(found.settings.kafka, on_wait=tell_wait) as feeder:
-            yield Feeding(open_importer(found.settings, feeder.send, advance), feeder.flush)
+            yield Feeding(open_importer(found.settings, feeder.send, advance), feeder.flush, advance)
         bar.update(task, completed=total)
 
 

@@ -1,5 +1,6 @@
 """`throughline import`: touchpoints from files and from topics of others."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.feeding import Feeding, feeding, finish, translated
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.reach import reach
+from pipeline.config import Settings
 from pipeline.producers.checkpoint import Checkpoint
 from pipeline.producers.csvfile import import_csv
 from pipeline.producers.exports import FORMATS, translator
@@ -17,8 +19,12 @@ from pipeline.producers.importing import ImportReport, Mark, Translate, import_t
 from pipeline.producers.jsonlines import STDIN, Input, import_lines, open_input
 from pipeline.producers.mapping import read_mapping
 from pipeline.producers.olist import OlistFolder
+from pipeline.producers.parallel import import_in_parallel
 from pipeline.producers.segment import Sender
 from pipeline.producers.topic import TopicSource, import_topic
+
+# Below, starting processes costs more than they spare.
+_LARGE_BYTES = 32_000_000
 
 Read = Callable[[Input, Feeding, Mark | None, tuple[int, int]], ImportReport]
 """Reads an opened file from a position, which stands after so many lines."""
@@ -58,15 +64,46 @@ def _importing(command: Callable[..., None]) -> Callable[..., None]:
         "zcat *.gz | throughline import events - --json",
     )
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    help="Processes that judge and send; default: one, for large files into a log without bounds one more than CPUs.",
+)
 @_importing
-def events(invocation: Invocation, *, file: str, checkpoint: Path | None, must_wait: bool, as_json: bool) -> None:
+def events(
+    invocation: Invocation,
+    *,
+    processes: int | None,
+    file: str,
+    checkpoint: Path | None,
+    must_wait: bool,
+    as_json: bool,
+) -> None:
     """
     Import touchpoints from a file of JSON lines (gzip too), or `-` for stdin.
 
     A bad line does not stop its neighbours; each is told with its number and what is wrong. Exit 1 if any was
     rejected.
     """
-    _import(invocation, file, checkpoint, _lines_reader(None), must_wait=must_wait, as_json=as_json)
+    settings = reach(invocation).settings
+
+    def read(source: Input, into: Feeding, mark: Mark | None, start: tuple[int, int]) -> ImportReport:
+        number = processes or _processes_for(source, settings)
+        if number == 1:
+            return _lines_reader(None)(source, into, mark, start)
+        if start[0]:
+            source.stream.seek(start[0])
+        return import_in_parallel(
+            source.stream,
+            settings,
+            number,
+            into.importer.report,
+            progress=into.advance,
+            mark=mark,
+            lines_before=start[1],
+        )
+
+    _import(invocation, file, checkpoint, read, must_wait=must_wait, as_json=as_json)
 
 
 @import_group.command(
@@ -239,6 +276,14 @@ def _resume(checkpoint: Checkpoint, source: Input, into: Feeding, read: Read) ->
     read(source, into, mark, (start.position, start.lines))
     checkpoint.save(source.stream.tell(), last[1], report, is_done=True)
     return report
+
+
+def _processes_for(source: Input, settings: Settings) -> int:
+    """Return how many processes serve a file: on a bounded log the readers set the pace, and feeders must be few."""
+    is_small = source.size is not None and source.size < _LARGE_BYTES
+    if is_small or source.size is None or settings.kafka.feeder_max_lag_bytes:
+        return 1
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def _lines_reader(translate: Translate | None) -> Read:

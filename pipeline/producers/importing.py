@@ -117,7 +117,8 @@ class Importer:
             self._send(judged.record)
             self._recent.remember(judged.content)
             self.report.accepted += 1
-        self._tell()
+        if self._progress is not None:
+            self._tell()
 
     def take_row(self, line: int, row: object, translate: Translate) -> None:
         """Take the touchpoints that a row of somebody else's is made into."""

@@ -29,7 +29,8 @@ _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BUFFER_BYTES: Final = 1 << 20
 
 # A touchpoint of the largest size and its line end.
-_LONGEST_READ: Final = LARGEST_EVENT_BYTES + 2
+LONGEST_READ: Final = LARGEST_EVENT_BYTES + 2
+"""Bytes after which a line is certainly too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,33 @@ def import_lines(
     return importer.report
 
 
+def import_block(data: bytes, importer: Importer, lines_before: int) -> ImportReport:
+    """
+    Take the touchpoints of whole lines that are in memory; the same as `import_lines`, a little faster.
+
+    Args:
+        data: Lines; the last one need not end.
+        importer: Takes them.
+        lines_before: Lines that stand before them.
+    """
+    if lines_before == 0:
+        data = data.removeprefix(_UTF8_MARK)
+    number = lines_before
+    for line in data.split(b"\n"):
+        number += 1
+        if len(line) > LARGEST_EVENT_BYTES and len(line.strip()) > LARGEST_EVENT_BYTES:
+            importer.reject(number, Refused(None, (too_large(len(line)),)))
+            continue
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            if text := line.strip():
+                importer.reject(number, Refused(None, (not_json(text, error),)))
+            continue
+        importer.take(number, value)
+    return importer.report
+
+
 def _take(number: int, line: bytes | Problem, importer: Importer, translate: Translate | None) -> None:
     if isinstance(line, Problem):
         importer.reject(number, Refused(None, (line,)))
@@ -127,9 +155,9 @@ def _lines(stream: BinaryIO, before: int) -> Iterator[tuple[int, bytes | Problem
     while True:
         number += 1
         try:
-            line = stream.readline(_LONGEST_READ)
-            is_cut = len(line) == _LONGEST_READ and not line.endswith(b"\n")
-            skipped = _skip_line(stream) if is_cut else 0
+            line = stream.readline(LONGEST_READ)
+            is_cut = len(line) == LONGEST_READ and not line.endswith(b"\n")
+            skipped = skip_line(stream) if is_cut else 0
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield number, Problem(Reason.UNDECODABLE, "", f"the gzip data ends or breaks here: {error}")
             return
@@ -142,10 +170,10 @@ def _lines(stream: BinaryIO, before: int) -> Iterator[tuple[int, bytes | Problem
             yield number, text
 
 
-def _skip_line(stream: BinaryIO) -> int:
+def skip_line(stream: BinaryIO) -> int:
     """Read on to the end of the line without keeping it; returns the bytes passed over."""
     skipped = 0
-    while rest := stream.readline(_LONGEST_READ):
+    while rest := stream.readline(LONGEST_READ):
         skipped += len(rest)
         if rest.endswith(b"\n"):
             break

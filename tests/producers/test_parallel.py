@@ -1,0 +1,71 @@
+"""Several processes import what one would, and tell as done only what Kafka has."""
+
+import gzip
+import io
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from pipeline.config import KafkaSettings, Settings
+from pipeline.contracts.touchpoint import decode_touchpoint
+from pipeline.producers import parallel
+from pipeline.producers.importing import ImportReport
+from pipeline.producers.parallel import import_in_parallel
+from tests.conftest import MakeBroker
+from tests.producers.events import page_viewed
+from tests.producers.kafka import read_all
+
+LINES = 3_000
+BAD = (7, 1_500, 2_999)
+
+
+def test_every_line_is_taken_once_with_its_number(make_broker: MakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "BLOCK_BYTES", 50_000)
+    lines = [orjson.dumps(page_viewed(number)) for number in range(LINES)]
+    for number in BAD:
+        lines[number] = b"{bad"
+    lines[10] = b"x" * 2_500_000
+    broker = make_broker({"touchpoints.web": 4})
+    settings = Settings(kafka=KafkaSettings(bootstrap=broker.bootstrap))
+    marks: list[tuple[int, int]] = []
+    seen: list[int] = []
+    data = b"\n".join(lines)
+    report = import_in_parallel(
+        io.BytesIO(data),
+        settings,
+        2,
+        ImportReport(),
+        progress=lambda so_far: seen.append(so_far.read),
+        mark=lambda *at: marks.append(at),
+    )
+    sent = [decode_touchpoint(value) for _, value in read_all(broker.bootstrap, "touchpoints.web")]
+    broker.stop()
+    assert (report.accepted, report.rejected) == (LINES - len(BAD) - 1, len(BAD) + 1)
+    assert sorted(fault.line for fault in report.faults) == [8, 11, 1_501, 3_000]
+    assert report.by_reason == {"undecodable": 3, "too_large": 1}
+    assert len(sent) == len({_id(event) for event in sent}) == report.accepted
+    assert seen == sorted(seen)
+    assert marks == sorted(marks)
+    assert marks[-1] == (len(data), LINES)
+    position, before = marks[len(marks) // 2]
+    assert data[:position].count(b"\n") == before
+
+
+def test_a_broken_archive_is_told_with_its_line(tmp_path: Path, make_broker: MakeBroker) -> None:
+    path = tmp_path / "events.gz"
+    path.write_bytes(gzip.compress(b"\n".join(orjson.dumps(page_viewed(n)) for n in range(5_000)))[:-2_000])
+    broker = make_broker({"touchpoints.web": 1})
+    with gzip.open(path) as stream:
+        settings = Settings(kafka=KafkaSettings(bootstrap=broker.bootstrap))
+        report = import_in_parallel(stream, settings, 1, ImportReport())  # type: ignore[arg-type] # it reads as one
+    broker.stop()
+    assert report.by_reason == {"undecodable": 1}
+    assert report.rejected == 1
+    assert report.accepted >= 0
+    assert [fault.line for fault in report.faults] == [report.accepted + 1]
+
+
+def _id(event: Any) -> str:
+    return str(event["id"])
