@@ -21,7 +21,7 @@ from pipeline.config import Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import DirtyAnnouncer, stitch_group
 from pipeline.streaming.publishing import KafkaWriter
-from pipeline.warehouse.accounting import read_accounts, uncovered
+from pipeline.warehouse.accounting import count_parked, read_accounts, uncovered
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.results import StitchStore
 
@@ -113,6 +113,8 @@ class Visibility:
             missing = uncovered(account.spans if account else (), low, high)
             if missing:
                 behind[spot] = (missing, f"{spot[0]}:{spot[1]} has {missing:,} of {high - low:,}")
+        if not behind and self._settings.registry.url.get_secret_value() and (parked := count_parked(self._client)):
+            return [Behind("records parked", parked, "the schema registry cannot say what their schema id names")]
         return _summed("records not landed", behind.values())
 
     def _not_stitched(self, targets: Mapping[Spot, int]) -> list[Behind]:
