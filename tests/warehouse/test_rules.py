@@ -18,6 +18,7 @@ from pipeline.warehouse.rules_document import (
     settings_of,
     write_document,
 )
+from pipeline.warehouse.views.expressions import JOURNEY_GAP_MS
 from tests.warehouse.conftest import Shop
 
 # They say how a worker works, and change no answer. A new setting has to be put here or among the rules.
@@ -88,3 +89,7 @@ def test_what_was_recorded_first_holds_and_progress_is_what_was_saved_last(shop:
     book.activate(1)
     book.activate(5)
     assert book.active() == 5
+    gap = f"SELECT {JOURNEY_GAP_MS.replace('{db}', str(shop.client.database))}"
+    assert shop.read(gap) == [(7 * 86_400_000,)]
+    book.activate(1)
+    assert shop.read(gap) == [(30 * 86_400_000,)]
