@@ -14,7 +14,7 @@ from pipeline.producers.collector.answers import RequestRefused
 from pipeline.producers.collector.cloudevents import read_batched, read_binary, read_structured
 from pipeline.producers.collector.keys import WriteKey
 from pipeline.producers.collector.reading import Arrival, Unreadable
-from pipeline.producers.collector.segment import reader
+from pipeline.producers.collector.segment import FirstReceipts, reader
 from pipeline.producers.segment import VOCABULARIES, Sender, Translated, to_touchpoint, vocabulary
 
 NOW = 1_790_000_000_000
@@ -309,3 +309,22 @@ def test_faults_are_told_where_the_message_has_them() -> None:
     assert isinstance(problems, list)
     assert {translated.place(each.pointer) for each in problems} == {"/timestamp", "/event", "/userId"}
     assert isinstance(to_touchpoint(3, Sender("shop"), NOW), Problem)
+
+
+def test_a_message_without_a_time_that_is_sent_again_stays_the_same_touchpoint() -> None:
+    read = reader("USD", VOCABULARIES)
+    body = orjson.dumps(message(event="x", timestamp=None))
+    later = Arrival(WriteKey("shop"), NOW + 5_000, 100, {}, "track")
+    (first,), (again,) = read(body, arrival("track")), read(body, later)
+    assert parsed(first)["occurred_at"] == parsed(again)["occurred_at"] == NOW
+    (other,) = read(orjson.dumps(message(event="x", timestamp=None, messageId="m-2")), later)
+    assert parsed(other)["occurred_at"] == NOW + 5_000
+
+
+def test_first_receipts_are_bounded() -> None:
+    receipts = FirstReceipts(10)
+    for number in range(1_000):
+        assert receipts.of("s", {"messageId": f"{number}"}, number) == number
+        assert receipts.of("s", {"messageId": f"{number}"}, number + 1) == number
+    assert receipts.of("s", {"messageId": "0"}, 5_000) == 5_000
+    assert receipts.of("s", {"messageId": "998"}, 5_000) == 998

@@ -102,7 +102,7 @@ async def test_what_is_no_touchpoint_is_refused_at_once_with_the_errors_of_every
 
 
 async def test_trouble_on_the_way_costs_time_and_no_touchpoint(house: House, run: str) -> None:
-    proxy = FaultyProxy(address(house), ["503", "cut before", "429", "cut after", "500", "cut after"])
+    proxy = FaultyProxy(address(house), ["503", "cut before", "429", "cut after"])
 
     def work() -> Throughline:
         settings = SendSettings(max_batch=3, linger=timedelta(0))
@@ -114,9 +114,9 @@ async def test_trouble_on_the_way_costs_time_and_no_touchpoint(house: House, run
     t = await beside(work)
     assert proxy.is_played
     assert sorted(ids(house.bootstrap, run)) == [f"e-{number}" for number in range(9)]
-    assert t.counters.retries == 6
+    assert t.counters.retries == 4
     assert t.counters.delivered + t.counters.duplicate == 9
-    assert t.counters.duplicate >= 2, "what was taken before the connection broke is known"
+    assert t.counters.duplicate >= 1, "what was taken before the connection broke is known"
 
 
 async def test_receipts_of_the_collector_reach_the_callback(tmp_path: Path, broker: BrokerServer, run: str) -> None:

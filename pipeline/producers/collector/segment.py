@@ -17,6 +17,8 @@ from pipeline.producers.collector.answers import RequestRefused
 from pipeline.producers.collector.reading import Arrival, Event, ReadEvents, Unreadable, checked, decoded
 from pipeline.producers.segment import Sender, to_touchpoint, vocabulary
 
+_REMEMBERED_RECEIPTS: Final = 100_000
+
 # The last word of an address → the kind of its messages; None: a batch, whose messages say it themselves. The letters
 # are what Segment's browser and mobile clients use.
 KINDS: Final[Mapping[str, str | None]] = {
@@ -40,7 +42,7 @@ def reader(default_currency: str, vocabularies: tuple[str, ...]) -> ReadEvents:
         default_currency: Of money that names none.
         vocabularies: Whose event names are understood.
     """
-    return partial(_read, default_currency, vocabularies)
+    return partial(_read, default_currency, vocabularies, FirstReceipts(_REMEMBERED_RECEIPTS))
 
 
 def written_key(body: bytes) -> str:
@@ -53,12 +55,48 @@ def written_key(body: bytes) -> str:
     return key if isinstance(key, str) else ""
 
 
-def _read(default_currency: str, vocabularies: tuple[str, ...], body: bytes, arrival: Arrival) -> Sequence[Event]:
+class FirstReceipts:
+    """
+    When messages that tell no time were received first, so that one that is sent again stays the same touchpoint.
+
+    Bounded: of two halves the old one is forgotten when the young one is full.
+
+    Args:
+        capacity: Messages that are remembered at most.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._half = max(1, capacity // 2)
+        self._young: dict[tuple[str, str], int] = {}
+        self._old: dict[tuple[str, str], int] = {}
+
+    def of(self, sender: str, message: object, received_at: int) -> int:
+        """Return when this message was received first; now, where it tells its time or has no id to know it by."""
+        if not isinstance(message, dict) or message.get("timestamp") or message.get("originalTimestamp"):
+            return received_at
+        message_id = message.get("messageId")
+        if not isinstance(message_id, str):
+            return received_at
+        known = (sender, message_id)
+        first = self._young.get(known, self._old.get(known, received_at))
+        if known not in self._young:
+            if len(self._young) >= self._half:
+                self._old, self._young = self._young, {}
+            self._young[known] = first
+        return first
+
+
+def _read(
+    default_currency: str, vocabularies: tuple[str, ...], receipts: FirstReceipts, body: bytes, arrival: Arrival
+) -> Sequence[Event]:
     value = decoded(body)
     kind = KINDS.get(arrival.kind)
     messages = _messages(value) if kind is None else [value]
     sender = Sender(arrival.key.name, default_currency, vocabulary(vocabularies))
-    return [_event(message, sender, arrival.received_at, kind) for message in checked(messages, body, arrival)]
+    return [
+        _event(message, sender, receipts.of(sender.source, message, arrival.received_at), kind)
+        for message in checked(messages, body, arrival)
+    ]
 
 
 def _messages(value: object) -> list[object]:
