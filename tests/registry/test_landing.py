@@ -5,14 +5,16 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 
 from pipeline.cli.guard import run
-from pipeline.config import ClickHouseSettings, IdentitySettings
+from pipeline.cli.visibility import Visibility
+from pipeline.cli.watermarks import Watermarks
+from pipeline.config import ClickHouseSettings, IdentitySettings, KafkaSettings, Settings
 from pipeline.contracts.encoding import record_writer
 from pipeline.contracts.examples import example_of
 from pipeline.contracts.schemas import family_schema, fields_of, schema_of, writer_schema
@@ -192,3 +194,20 @@ def test_the_command_registers_all_families(
     assert run(("schemas", "register")) == 1
     monkeypatch.delenv("THROUGHLINE_REGISTRY__URL")
     assert run(("schemas", "register")) == 2
+
+
+def test_wait_tells_of_what_is_parked(
+    bench: Bench, misbehaving: Misbehaving, fresh_database: ClickHouseSettings
+) -> None:
+    misbehaving.says(503, b"")
+    bench.land(misbehaving.url, [framed(7, 1)])
+    told = Settings(clickhouse=fresh_database, registry=settings(misbehaving.url), kafka=KafkaSettings(log_id="log"))
+    seen = Visibility(told, cast(Watermarks, Read()), 0.0, lambda _: None).await_landed()
+    assert [(finding.step, finding.number) for finding in seen] == [("records parked", 1)]
+
+
+class Read:
+    """A topic of one record, which was read."""
+
+    def ranges(self, _topics: object) -> dict[tuple[str, int], tuple[int, int]]:
+        return {(TOPIC, 0): (0, 1)}
