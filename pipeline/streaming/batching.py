@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-
 # Batches up to this long need no rest: news is fresh, and little comes twice within it.
 SHORT_BATCH = timedelta(milliseconds=500)
 

@@ -167,17 +167,23 @@ class JourneyPublisher:
 
     def __init__(self, writer: RecordWriter) -> None:
         self._writer = writer
+        self._undelivered: list[pl.DataFrame] = []
 
     def publish(self, changes: pl.DataFrame) -> None:
         """
         Publish journeys, each keyed by its id; one that is gone as a tombstone.
 
+        What could not be delivered is delivered by the next call: the batch is then tried again, but it finds its rows
+        written already and no change.
+
         Raises:
             BrokerUnavailable: If not all of them were delivered.
         """
-        if changes.is_empty():
-            return
-        self._writer.write(_journey_record(change) for change in _as_updates(changes).iter_rows(named=True))
+        if not changes.is_empty():
+            self._undelivered.append(changes)
+        for waiting in list(self._undelivered):
+            self._writer.write(_journey_record(change) for change in _as_updates(waiting).iter_rows(named=True))
+            self._undelivered.pop(0)
 
 
 def _as_updates(changes: pl.DataFrame) -> pl.DataFrame:

@@ -42,9 +42,7 @@ class ActiveOnly:
         self._known_until = 0.0
 
     def publish(self, changes: pl.DataFrame) -> None:
-        """Publish the changes, or nothing while another version is active."""
-        if changes.is_empty():
-            return
+        """Publish the changes (none: what is left from before), or nothing while another version is active."""
         now = self._clock()
         if now >= self._known_until:
             self._known = self._active()

@@ -1,8 +1,10 @@
 """Announcements are packed, placed by subject, and never wait for ever."""
 
 import os
+import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -134,10 +136,10 @@ def test_no_broker_means_unavailable() -> None:
     writer.close()
 
 
-def test_journeys_are_keyed_by_id_and_the_vanished_are_tombstones(kafka: KafkaSettings) -> None:
+def journey_change(journey_id: bytes) -> dict[str, Any]:
     at = datetime(2026, 3, 1, 10, 4, tzinfo=UTC)
-    change = {
-        "journey_id": bytes(range(16)),
+    return {
+        "journey_id": journey_id,
         "customer_uid": bytes(16),
         "version": at,
         "rules_version": 1,
@@ -151,6 +153,10 @@ def test_journeys_are_keyed_by_id_and_the_vanished_are_tombstones(kafka: KafkaSe
         "path": ["web.page_viewed", "order.placed"],
         "gone": False,
     }
+
+
+def test_journeys_are_keyed_by_id_and_the_vanished_are_tombstones(kafka: KafkaSettings) -> None:
+    change = journey_change(bytes(range(16)))
     changes = pl.DataFrame([change, change | {"journey_id": b"\xff" * 16, "gone": True}])
     writer = KafkaWriter(kafka)
     JourneyPublisher(writer).publish(changes)
@@ -159,4 +165,25 @@ def test_journeys_are_keyed_by_id_and_the_vanished_are_tombstones(kafka: KafkaSe
     update = decode_journey_update(records[key] or b"")
     assert (update["journey_id"], update["path"]) == (key.decode(), change["path"])
     assert records[b"ffffffff-ffff-ffff-ffff-ffffffffffff"] is None
+    writer.close()
+
+
+def test_what_the_broker_did_not_take_is_published_with_the_next_batch(kafka: KafkaSettings) -> None:
+    """The batch is tried again, but its rows are written by then: it finds no change any more."""
+
+    class AwayAtFirst(KafkaWriter):
+        is_away = True
+
+        def write(self, records: Iterable[Outgoing]) -> int:
+            if self.is_away:
+                raise BrokerUnavailable("away")
+            return super().write(records)
+
+    writer, change = AwayAtFirst(kafka), pl.DataFrame([journey_change(os.urandom(16))])
+    publisher = JourneyPublisher(writer)
+    with pytest.raises(BrokerUnavailable):
+        publisher.publish(change)
+    writer.is_away = False
+    publisher.publish(change.clear())
+    assert str(uuid.UUID(bytes=change["journey_id"][0])).encode() in dict(read_all(kafka, JOURNEYS_UPDATED))
     writer.close()
