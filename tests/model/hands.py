@@ -74,11 +74,10 @@ class Hands:
         if method.startswith("insert_") and not payload[0]:
             return ()
         self.world.step(method)
-        fails = self.world.is_unavailable()
-        if fails and len(self.stamps) % 2 == 0:
+        if self.world.is_unavailable():
             raise WarehouseUnavailable(f"{method} was not done")
         answer: Answer = getattr(self, method)(*payload)
-        if fails:
+        if self.world.is_unavailable():
             raise WarehouseUnavailable(f"{method} was done, but nobody was told")
         return answer
 

@@ -42,6 +42,7 @@ class Mutant:
         warehouse: Reads that are wrong; the right ones if None.
         patching: Opens the patch of the real code.
         commits_first: Whether the loop is wrong.
+        group: How many identifiers are written together; None: as the world says.
         known: Number of a schedule that showed it; None: only `make model` looks for one.
     """
 
@@ -52,6 +53,7 @@ class Mutant:
     warehouse: type[Warehouse] = Warehouse
     patching: Callable[[], AbstractContextManager[Any]] = nullcontext
     commits_first: bool = False
+    group: int | None = None
     known: int | None = None
 
 
@@ -240,39 +242,44 @@ def _off_by_one() -> Iterator[None]:
 
 CLOCKS: Final = replace(RACING, clock=0.2, skew_us=3_000_000)
 SLOW_LANDING: Final = ("insert_touchpoints", "insert_links")
-STITCHING: Final = replace(RACING, stalls_before=("neighbourhoods", "insert_stitched"), rewind=0.01)
-DYING: Final = replace(RACING, stalls_before=SLOW_LANDING, crashes_before=("insert_landed",))
+STITCHING: Final = replace(RACING, stalls_before=("neighbourhoods", "insert_stitched"), rewind=0.03)
+DYING: Final = replace(RACING, stalls_before=SLOW_LANDING, crashes_before=("insert_landed",), rewind=0.03)
+SWEEPING: Final = replace(LOSSY, sweep=0.15)
 
 MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("announce before landing", MIXED.name, RACING, patching=_announcing_first, known=0),
     Mutant("version after the read", MIXED.name, STITCHING, hands=_VersionAfterRead),
     Mutant("version from the bare clock", MIXED.name, CLOCKS, hands=_BareClock),
-    Mutant("no sweep", MIXED.name, LOSSY, hands=_NoSweep),
+    Mutant("no sweep", MIXED.name, LOSSY, hands=_NoSweep, known=1),
     Mutant(
         "sweep from the stamp before the INSERT",
         MIXED.name,
-        replace(LOSSY, stalls_before=SLOW_LANDING),
+        replace(SWEEPING, stalls_before=SLOW_LANDING),
         warehouse=_SweepFromLanding,
     ),
     Mutant("sweep without margin", HUBS.name, DYING, warehouse=_NoMargin),
-    Mutant("dirty identifiers only", MIXED.name, QUIET, patching=_dirty_only),
+    Mutant("dirty identifiers only", MIXED.name, QUIET, patching=_dirty_only, known=1),
     Mutant("a crossing hub's neighbours forgotten", HUBS.name, QUIET, hands=_Forgotten),
     Mutant("the hub's own row as the flag", HUBS.name, STITCHING, hands=_OwnRow),
-    Mutant("a hub merely met rewritten", HUBS.name, replace(LOSSY, lose=0.5), patching=_hubs_met_rewritten),
+    Mutant(
+        "a hub merely met rewritten", HUBS.name, replace(QUIET, lose=0.5, has_sweep=True), patching=_hubs_met_rewritten
+    ),
     Mutant("aliases not walked", PEOPLE.name, QUIET, patching=_aliases_not_walked),
-    Mutant("commit before write", MIXED.name, replace(FAULTY, crash=0.04), commits_first=True),
-    Mutant("offset off by one", MIXED.name, RACING, patching=_off_by_one),
+    Mutant("commit before write", MIXED.name, replace(FAULTY, crash=0.04), commits_first=True, known=0),
+    Mutant("offset off by one", MIXED.name, RACING, patching=_off_by_one, known=0),
     Mutant("other rows not emptied", MIXED.name, QUIET, hands=_NotEmptied),
     Mutant(
         "dirty rows before the rest of their block",
         PEOPLE.name,
-        replace(LOSSY, crashes_before=("insert_stitched",)),
+        replace(SWEEPING, crashes_before=("insert_stitched",)),
         patching=_dirty_first,
+        group=1,
     ),
     Mutant(
         "sweep of all rules_versions together",
         MIXED.name,
         replace(LOSSY, changes_rules=True),
         warehouse=_SweepOfAllRules,
+        known=0,
     ),
 )

@@ -6,7 +6,7 @@ them all; whether anything was remembered changes how long a schedule takes and 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from random import Random
 from typing import Final
@@ -58,6 +58,7 @@ def run_mutant(mutant: Mutant, seeds: Iterable[int], tell: Tell | None = None) -
     with mutant.patching(), remembered():
         for number, of_world in groupby(seeds, lambda seed: seed // SEEDS_PER_MUTANT_WORLD):
             made = world(number, mutant.shape)
+            made = made if mutant.group is None else replace(made, group=mutant.group)
             gear = Gear(Memory(rows_of), Decoded(made, made.rules[1].identity), mutant.hands, mutant.commits_first)
             for seed in of_world:
                 simulation = Simulation(made, Random(f"{mutant.name} {seed}"), mutant.happenings, gear, tell)

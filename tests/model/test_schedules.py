@@ -9,7 +9,7 @@ from tests.model.mutants import MUTANTS, Mutant
 from tests.model.schedules import run_mutant, run_schedules
 from tests.model.stage import Actor, Crash, Stage
 
-SCHEDULES = 100
+SCHEDULES = 60
 
 
 def test_every_schedule_converges() -> None:
