@@ -11,9 +11,7 @@ from typing import Final
 import polars as pl
 
 from pipeline.config_pain import PainPointSettings
-from pipeline.stitching.pain.damaged_or_lost import damaged_or_lost
 from pipeline.stitching.pain.found import first_of, found
-from pipeline.stitching.pain.late_delivery import late_deliveries, missed_promises
 from pipeline.stitching.pain.low_score import ROUNDING
 
 _USUAL_SCALE: Final = 5.0
@@ -41,27 +39,16 @@ def product_flaws(steps: pl.DataFrame, settings: PainPointSettings) -> pl.DataFr
     )
     reviewed = (
         _low(steps.filter(pl.col("type") == "review.published"), settings)
-        .filter(pl.col("product_id") != "")
+        .filter((pl.col("product_id") != "") & ~pl.col("is_explained"))
         .with_columns(
             _severity(),
             pl.format("{} was rated {} of {}.", _product(), _plain("rating"), _plain("scale")).alias("detail"),
         )
     )
-    if (reviewed["order_id"] != "").any():
-        theirs = steps.join(reviewed.select("customer").unique(), on="customer", how="semi", maintain_order="left")
-        reviewed = reviewed.join(_failed_orders(theirs, settings), on=_ORDER, how="anti", maintain_order="left")
     both = pl.concat([returned, reviewed.select(returned.columns)]).sort("row")
     # A customer who sends a product back and reviews it says one thing twice.
     known = pl.col("order_id") != ""
     return found(pl.concat([first_of(both.filter(known), [*_ORDER, "product_id"]), both.filter(~known)]))
-
-
-def _failed_orders(steps: pl.DataFrame, settings: PainPointSettings) -> pl.DataFrame:
-    """Return the orders whose parcel came late, damaged or not at all."""
-    customers = steps.select("row", "customer")
-    rules = (late_deliveries, missed_promises, damaged_or_lost)
-    failed = pl.concat([rule(steps, settings).select("row", "order_id") for rule in rules])
-    return failed.filter(pl.col("order_id") != "").join(customers, on="row").select(_ORDER)
 
 
 def _low(reviews: pl.DataFrame, settings: PainPointSettings) -> pl.DataFrame:

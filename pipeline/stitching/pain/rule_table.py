@@ -47,6 +47,7 @@ class PainRule:
         also_reads: Types that it looks at besides; it sees no others.
         columns: What it reads beside row, customer, occurred_at, type, order_id and ticket_id.
         find: From the touchpoints, in order, to rows of `FOUND`.
+        explained_by: Kinds before it in the table; touchpoints of the orders that they are about are `is_explained`.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class PainRule:
     also_reads: tuple[str, ...]
     columns: tuple[str, ...]
     find: Callable[[pl.DataFrame, PainPointSettings], pl.DataFrame]
+    explained_by: tuple[str, ...] = ()
 
 
 _PROMISES: Final = ("shipment_id", "delivered_at", "promised_until", "promised_delivery_at")
@@ -62,7 +64,9 @@ _DAMAGE: Final = ("shipment_id", "status", "condition", "reason")
 _ORDERS: Final = (*PARCEL_TYPES, *CALLED_OFF, *SENT_BACK)
 _LEFT: Final = ("order.placed", "delivery.shipped")
 _BROKEN: Final = ("delivery.status_changed", "delivery.delivered", "return.requested")
-_FLAWED: Final = (*dict.fromkeys((*_PROMISES, *_DAMAGE)), "product_id", "rating", "scale")
+_BLAMES: Final = ("return.requested", "review.published")
+_FLAWED: Final = ("reason", "product_id", "rating", "scale")
+_PARCELS_FAULT: Final = ("damaged_or_lost", "late_delivery", "missed_promise")
 _CLICK: Final = ("url", "element", "x", "y", "ok")
 _TALK: Final = ("conversation_id", "channel", "party", "text_hash", "handoff", "resolved")
 _CONTACT: Final = ("conversation_id", "direction", "thread_id")
@@ -84,7 +88,7 @@ RULES: Final[tuple[PainRule, ...]] = (
     PainRule("long_wait", 1, (CALL, *CHAT), (), ("conversation_id", "wait_s"), long_waits),
     PainRule("low_score", 1, ("survey.answered",), (), _SCORE, low_scores),
     PainRule("missed_promise", 1, _LEFT, _ORDERS, _PROMISES, missed_promises),
-    PainRule("product_flaw", 1, ("return.requested", "review.published"), _ORDERS, _FLAWED, product_flaws),
+    PainRule("product_flaw", 1, _BLAMES, (), _FLAWED, product_flaws, _PARCELS_FAULT),
     PainRule("rage_click", 1, ("ui.clicked",), (), _CLICK, rage_clicks),
     PainRule("reopened_ticket", 1, ("support.ticket_reopened",), ("support.ticket_solved",), (), reopened_tickets),
     PainRule("repeat_contact", 1, CONTACT_TYPES, SLOW_REPLY_TYPES, _CONTACT, repeat_contacts),
@@ -120,12 +124,17 @@ def pain_points_of(timeline: Timeline, journey_number: Ints, settings: PainPoint
     present = set(told["type"].cast(pl.String).unique())
     event_uids = timeline.steps["event_uid"]
     everything = [pl.DataFrame(schema=_DESCRIBED)]
+    by_kind: dict[str, pl.DataFrame] = {}
     for rule in RULES:
         if present.isdisjoint(rule.shown_by):
             continue
-        found = rule.find(_read_by(rule, told), settings)
+        read = _read_by(rule, told)
+        if rule.explained_by:
+            read = _explained(read, [by_kind[kind] for kind in rule.explained_by if kind in by_kind], timeline)
+        found = rule.find(read, settings)
         if not found.height:
             continue
+        by_kind[rule.kind] = found
         ids = masked_ids(event_uids.gather(found["row"]), f"pain_point:{rule.kind}")
         everything.append(
             found.with_columns(
@@ -146,6 +155,17 @@ def _read_by(rule: PainRule, told: pl.DataFrame) -> pl.DataFrame:
     looked_at = np.array([name in types for name in EVIDENCE_TYPES])
     mask = looked_at[told["type"].to_physical().to_numpy()]
     return told.select(*_ALWAYS, *rule.columns).filter(pl.Series(mask))
+
+
+def _explained(read: pl.DataFrame, causes: list[pl.DataFrame], timeline: Timeline) -> pl.DataFrame:
+    """Add `is_explained`: whether one of the causes is about the order of the touchpoint."""
+    orders = pl.concat([pl.DataFrame(schema=FOUND), *causes]).filter(pl.col("order_id") != "")
+    customer = pl.Series("customer", timeline.customer).gather(orders["row"])
+    known = orders.select("order_id", customer.cast(read.schema["customer"])).unique()
+    marked = known.with_columns(pl.lit(value=True).alias("is_explained"))
+    return read.join(marked, on=["customer", "order_id"], how="left", maintain_order="left").with_columns(
+        pl.col("is_explained").fill_null(value=False)
+    )
 
 
 def evidence_of(timeline: Timeline) -> pl.DataFrame:
