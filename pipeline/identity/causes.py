@@ -123,7 +123,7 @@ class Evidence:
             seen}), one row per identifier and kind of neighbour.
         statements: All statements about them, withdrawals and copies too, in one direction or in both.
         customers: The customer of each identifier.
-        kinds: The kind of each identifier, and of each neighbour of one.
+        kinds: The kind of each identifier.
         settings: The caps and the blocklist.
 
     Attributes:

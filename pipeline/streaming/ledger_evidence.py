@@ -77,10 +77,6 @@ def read_evidence(keys: set[bytes], store: StitchStore, settings: IdentitySettin
     hoods = store.neighbourhoods(who["ident_key"])
     customers = dict(who.select("ident_key", "customer_uid").iter_rows())
     kinds = dict(who.select("ident_key", "kind").iter_rows())
-    ends = (
-        hoods.select("neighbour_kind", "links").explode("links").unnest("links").select("neighbour", "neighbour_kind")
-    )
-    kinds = {**dict(ends.iter_rows()), **kinds}
     return Evidence(hoods, blocks.said, customers, kinds, settings)
 
 
@@ -92,6 +88,7 @@ class _Search:
         self._came_from: tuple[dict[bytes, bytes], dict[bytes, bytes]] = ({}, {})
         self._met = (set(mine), set(theirs))
         self._fronts = [set(mine), set(theirs)]
+        self._is_cut = False
         self.is_done = False
 
     @property
@@ -103,19 +100,22 @@ class _Search:
         """Return identifiers on a way between the two sets; none where there is no way, or none was found in time."""
         while all(self._fronts) and self.looked_at < most:
             side = min((0, 1), key=lambda side: len(self._fronts[side]))
-            for here, neighbour in self._connections(self._fronts[side]):
+            for here, neighbour in self._connections(self._fronts[side], most):
                 if neighbour not in self._met[side]:
                     self._met[side].add(neighbour)
                     self._came_from[side][neighbour] = here
             self._fronts[side] = {key for key, came in self._came_from[side].items() if came in self._fronts[side]}
             if meeting := self._met[0] & self._met[1]:
                 return self._way(min(meeting))
-        self.is_done = not all(self._fronts)
+        self.is_done = not all(self._fronts) and not self._is_cut
         return set()
 
-    def _connections(self, front: set[bytes]) -> list[tuple[bytes, bytes]]:
+    def _connections(self, front: set[bytes], most: int) -> list[tuple[bytes, bytes]]:
         keys = pl.Series("ident_key", sorted(front), dtype=pl.Binary)
-        links = self._store.neighbourhoods(keys).select("ident_key", "links").explode("links").unnest("links")
+        hoods = self._store.neighbourhoods(keys)
+        small = hoods.filter(pl.col("neighbours") <= most)
+        self._is_cut |= small.height < hoods.height
+        links = small.select("ident_key", "links").explode("links").unnest("links")
         stated = self._store.statements(keys).filter((pl.col("statement") == 1) & pl.col("a").is_in(keys.implode()))
         pairs = [*links.select("ident_key", "neighbour").iter_rows(), *stated.select("a", "b").iter_rows()]
         return sorted(pairs)

@@ -70,8 +70,6 @@ def _evidence(keys: pl.Series, identities: pl.DataFrame, store: StitchStore, set
     hoods, statements = store.neighbourhoods(keys), store.statements(keys)
     customers = {key: key for key in keys.to_list()}
     kinds = dict(hoods.select("ident_key", "kind").iter_rows())
-    neighbours = hoods.select("neighbour_kind", "links").explode("links").unnest("links")
-    kinds.update(neighbours.select("neighbour", "neighbour_kind").iter_rows())
     mine = identities.join(keys.to_frame(), on="ident_key", how="semi")
     for key, kind, customer in mine.select("ident_key", "kind", "customer_uid").iter_rows():
         customers[key], kinds[key] = customer, kind
