@@ -128,6 +128,9 @@ class StitchingSettings(_Group):
         timedelta(seconds=10), description="Longest rest after a long batch: what comes twice meanwhile is done once."
     )
     linger: Duration = Field(timedelta(milliseconds=150), description="How long a small batch waits for company.")
+    large_customer: int = Field(
+        20_000, ge=1, description="Touchpoints or identifiers beyond which a customer is made anew in the slow lane."
+    )
     sweep_interval: Duration = Field(timedelta(seconds=60), description="How often lost announcements are looked for.")
     sweep_margin: Duration = Field(
         timedelta(seconds=120), description="Longer than any INSERT may take: facts whose landing never completed."

@@ -103,6 +103,11 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         {"reason": tuple(reason.value for reason in Reason)},
     ),
     MetricSpec(
+        "throughline_deferred_keys_total",
+        Kind.COUNTER,
+        "Identifiers of large customers that a batch left to the slow lane (their journeys are a little less fresh).",
+    ),
+    MetricSpec(
         "throughline_freshness_seconds",
         Kind.HISTOGRAM,
         "From the receipt of a touchpoint until queries see it: land (facts), stitch (journeys).",

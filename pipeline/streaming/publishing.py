@@ -168,6 +168,8 @@ class JourneyPublisher:
     def __init__(self, writer: RecordWriter) -> None:
         self._writer = writer
         self._undelivered: list[pl.DataFrame] = []
+        # A worker's slow lane publishes from a thread of its own.
+        self._lock = threading.Lock()
 
     def publish(self, changes: pl.DataFrame) -> None:
         """
@@ -179,11 +181,12 @@ class JourneyPublisher:
         Raises:
             BrokerUnavailable: If not all of them were delivered.
         """
-        if not changes.is_empty():
-            self._undelivered.append(changes)
-        for waiting in list(self._undelivered):
-            self._writer.write(_journey_record(change) for change in _as_updates(waiting).iter_rows(named=True))
-            self._undelivered.pop(0)
+        with self._lock:
+            if not changes.is_empty():
+                self._undelivered.append(changes)
+            for waiting in list(self._undelivered):
+                self._writer.write(_journey_record(change) for change in _as_updates(waiting).iter_rows(named=True))
+                self._undelivered.pop(0)
 
 
 def _as_updates(changes: pl.DataFrame) -> pl.DataFrame:

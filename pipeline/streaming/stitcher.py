@@ -6,7 +6,7 @@ changes are published; the caller commits last. Repeating a batch, or doing it t
 version. Nothing is caught here: trouble of the pipeline goes to the caller, which tries the same batch again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -65,7 +65,12 @@ class StitchOutcome:
 
 
 def stitch_batch(
-    dirty: pl.Series, store: StitchStore, publisher: Publisher, rules: StitchRulesOf, worker: str
+    dirty: pl.Series,
+    store: StitchStore,
+    publisher: Publisher,
+    rules: StitchRulesOf,
+    worker: str,
+    defer: Callable[[pl.Series], None] | None = None,
 ) -> StitchOutcome:
     """
     Make the rows of all blocks around dirty identifiers anew.
@@ -76,6 +81,8 @@ def stitch_batch(
         publisher: Takes the journeys that changed.
         rules: Everything the results depend on.
         worker: Name of this worker, for the register of versions.
+        defer: Takes the dirty identifiers of large customers, whose rows are then left as they are: they stay older
+            than their facts, so the sweep knows of them whatever becomes of who took them. None: all are made anew.
 
     Returns:
         Counts and times.
@@ -90,8 +97,11 @@ def stitch_batch(
     identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
     clock.lap("closure")
     facts_read = published = 0
-    for group in _groups(identities, dirty, blocks.hubs):
-        before = store.journeys(group["ident_key"])
+    for whole in _groups(identities, dirty, blocks.hubs):
+        before = store.journeys(whole["ident_key"])
+        group = _defer_large(whole, before, dirty, rules.stitching.large_customer, defer) if defer else whole
+        if group.is_empty():
+            continue
         facts = store.facts(group["ident_key"])
         clock.lap("read")
         rows = stitch(facts, group, StitchRules.from_settings(rules.stitching, rules.pain_points)).with_columns(
@@ -135,6 +145,31 @@ def _groups(identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame) -> I
     grouped = identities.join(numbered.select("customer_uid", "group"), on="customer_uid")
     for _, group in grouped.sort("group", maintain_order=True).group_by("group", maintain_order=True):
         yield group.drop("group")
+
+
+def _defer_large(
+    group: pl.DataFrame, before: pl.DataFrame, dirty: pl.Series, large: int, defer: Callable[[pl.Series], None]
+) -> pl.DataFrame:
+    """
+    Hand over the dirty identifiers of large customers, and return everybody else.
+
+    How large a customer is, is told by the journeys that were there before and by his identifiers now. Who is not dirty
+    is made anew however large: his rows may be what keeps a hub from looking up to date.
+    """
+    known = before.group_by("ident_key").agg(size=pl.col("touchpoints").sum())
+    sizes = (
+        group.select("ident_key", "customer_uid")
+        .join(known, on="ident_key", how="left")
+        .group_by("customer_uid")
+        .agg(pl.col("size").sum(), pl.len())
+    )
+    outsize = sizes.filter((pl.col("size") > large) | (pl.col("len") > large)).select("customer_uid")
+    if outsize.is_empty():
+        return group
+    theirs = group.join(outsize, on="customer_uid", how="semi")
+    deferred = theirs.join(dirty.rename("ident_key").unique().to_frame(), on="ident_key", how="semi")
+    defer(deferred["ident_key"])
+    return group.join(deferred, on="customer_uid", how="anti")
 
 
 class _Stopwatch:

@@ -19,6 +19,7 @@ from pipeline.observability.metrics import Metrics
 from pipeline.streaming.making import Making, must_rest
 from pipeline.streaming.ports import Publisher
 from pipeline.streaming.records import Chunk
+from pipeline.streaming.slow_lane import SlowLane
 from pipeline.streaming.stitch_port import StitchStore
 from pipeline.streaming.stitcher import StitchOutcome, StitchRulesOf, stitch_batch
 from pipeline.warehouse.rules import Progress, State
@@ -128,6 +129,7 @@ class StitchWork:
         self._rules = rules
         self._worker = worker
         self._metrics = metrics
+        self._slow_lane: SlowLane | None = None
         self._sweeps = 0
         self._swept_to: datetime | None = None
 
@@ -136,14 +138,14 @@ class StitchWork:
         return sum([len(record.value or b"") for record in chunk.records]) // KEY_BYTES
 
     def run(self, chunks: Sequence[Chunk]) -> None:
-        """Stitch everybody whom the batch names; their rows are then in the warehouse and published."""
+        """Stitch everybody whom the batch names; but for large customers, their rows are then in and published."""
         announced = announcements(chunks)
         keys = dirty_keys(announced)
         for chunk in chunks:
             if chunk.lost:
                 self._metrics.count("throughline_lost_records_total", chunk.lost, topic=chunk.topic)
         if len(keys) and not self._is_dropped:
-            self._stitch(keys)
+            self._stitch(keys, self._defer)
         received_ms = [dirty.received_at_ms for dirty in announced if dirty.received_at_ms is not None]
         ages_s = time.time() - np.array(received_ms, dtype=np.float64) / 1000
         self._metrics.observe_all("throughline_freshness_seconds", ages_s, stage="stitch")
@@ -186,9 +188,20 @@ class StitchWork:
             self._store = self._open_store()
         return self._store
 
-    def _stitch(self, keys: pl.Series) -> None:
+    def _defer(self, keys: pl.Series) -> None:
+        """Leave large customers to the slow lane, which has a connection of its own."""
+        if self._slow_lane is None:
+            store = self._open_store()
+            self._slow_lane = SlowLane(lambda dirty: self._stitch_with(store, dirty, None))
+        self._metrics.count("throughline_deferred_keys_total", len(keys))
+        self._slow_lane.add(keys)
+
+    def _stitch(self, keys: pl.Series, defer: Callable[[pl.Series], None] | None = None) -> None:
+        self._stitch_with(self._opened(), keys, defer)
+
+    def _stitch_with(self, store: StitchStore, keys: pl.Series, defer: Callable[[pl.Series], None] | None) -> None:
         began = time.perf_counter()
-        outcome = stitch_batch(keys, self._opened(), self._publisher, self._rules, self._worker)
+        outcome = stitch_batch(keys, store, self._publisher, self._rules, self._worker, defer)
         self._tell(len(keys), outcome, time.perf_counter() - began)
 
     def _tell(self, keys: int, outcome: StitchOutcome, seconds: float) -> None:

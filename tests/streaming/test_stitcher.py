@@ -1,5 +1,6 @@
 """LAND and STITCH together over the real warehouse: whole blocks, hubs, versions, the sweep, what is published."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
 from pipeline.identity.keys import ident_key
 from pipeline.streaming.landing import Landing, Origin
 from pipeline.streaming.records import Chunk
+from pipeline.streaming.slow_lane import SlowLane
 from pipeline.streaming.stitcher import StitchOutcome, StitchRulesOf, stitch_batch
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.errors import WarehouseUnavailable
@@ -235,3 +237,39 @@ def test_a_death_between_two_groups_leaves_nothing_that_the_sweep_cannot_find(
         for one in (key("customer_id", who), key("customer_id", f"not {who}"), key("cookie_id", f"kiosk of {who}"))
     )
     assert shop.rows("SELECT DISTINCT length(identifiers) FROM v_customers") == [(1,)]
+
+
+def test_a_large_customer_is_left_to_the_slow_lane_and_everybody_else_is_made_at_once(shop: Shop) -> None:
+    shop.land(*(touch(number, number, {"customer_id": "large"}) for number in range(6)))
+    shop.stitch()
+    shop.land(touch(10, 20, {"customer_id": "large", "cookie_id": "c"}), touch(11, 21, {"customer_id": "small"}))
+    keys = pl.concat(shop.announced)["ident_key"]
+    settings = StitchingSettings.model_validate({"large_customer": 5})
+    rules = StitchRulesOf(IDENTITY, settings, PainPointSettings())
+    deferred: list[bytes] = []
+    stitch_batch(keys, shop.store, shop, rules, "test", deferred.extend)
+    sizes = "SELECT toString(customer_uid), touchpoints FROM v_customers"
+    large, small = (str(UUID(bytes=key("customer_id", who))) for who in ("large", "small"))
+    assert dict(shop.rows(sizes)) == {large: 6, small: 1}
+    assert sorted(deferred) == sorted([key("customer_id", "large"), key("cookie_id", "c")])
+    assert sorted(shop.store.stale_identifiers(100)) == sorted(deferred), "a worker that dies now loses nobody"
+    stitch_batch(pl.Series("ident_key", deferred, pl.Binary), shop.store, shop, rules, "test")
+    assert dict(shop.rows(sizes)) == {large: 7, small: 1}
+    assert not len(shop.store.stale_identifiers(100))
+
+
+def test_the_slow_lane_tries_again_what_failed(caplog: pytest.LogCaptureFixture) -> None:
+    done, tries = threading.Event(), []
+
+    def stitch(keys: pl.Series) -> None:
+        tries.append(keys.to_list())
+        if len(tries) == 1:
+            raise WarehouseUnavailable("away")
+        done.set()
+
+    lane = SlowLane(stitch)
+    lane.add(pl.Series("ident_key", [b"b", b"a", b"b"], pl.Binary))
+    assert done.wait(10)
+    assert tries == [[b"a", b"b"]] * 2
+    assert lane.waiting == 0
+    assert "tried again" in caplog.text
