@@ -9,9 +9,10 @@ error; whether anything is wrong is judged elsewhere.
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from pipeline.contracts.encoding import Write
+from pipeline.contracts.encoding import Write, write_long
 
 _MOST_SHAPES = 1_000
+_USUAL_SIZES = 512
 _T = TypeVar("_T")
 
 
@@ -92,10 +93,43 @@ def record_of(fields: Iterable[Field], *, may_be_empty: bool = True, foreign: It
     def write(out: bytearray, value: Any) -> None:  # noqa: ANN401 - decoded JSON
         if type(value) is not dict:
             raise Doubt
-        steps, tail = plans[tuple(value)]
-        for name, write_value, constant in steps:
-            out += constant
-            write_value(out, value[name])
-        out += tail
+        fill(out, plans[tuple(value)], value)
 
     return write
+
+
+def fill(out: bytearray, plan: Plan, value: Any) -> None:  # noqa: ANN401 - decoded JSON
+    """Write an object by the plan for its shape."""
+    for name, write, constant in plan.steps:
+        out += constant
+        if write is write_text:  # most fields are; a call for each would cost as much as the work
+            data = value[name].encode()
+            size = len(data)
+            if size < _USUAL_SIZES:
+                out += _SIZE[size]
+            else:
+                write_long(out, size)
+            out += data
+        else:
+            write(out, value[name])
+    out += plan.tail
+
+
+def write_text(out: bytearray, value: str) -> None:
+    """Write a text, or raise what `str` raises for anything else."""
+    data = value.encode()
+    size = len(data)
+    if size < _USUAL_SIZES:
+        out += _SIZE[size]
+    else:
+        write_long(out, size)
+    out += data
+
+
+def _size_bytes(size: int) -> bytes:
+    out = bytearray()
+    write_long(out, size)
+    return bytes(out)
+
+
+_SIZE = tuple(_size_bytes(size) for size in range(_USUAL_SIZES))

@@ -16,7 +16,7 @@ from pipeline.contracts.currencies import CURRENCIES
 from pipeline.contracts.encoding import Write, record_writer, write_long, writer_of
 from pipeline.contracts.kinds import KIND_RANK, REFERENCE_KINDS
 from pipeline.contracts.schemas import AvroField, body_fields, fields_of, writer_schema
-from pipeline.contracts.shapes import Doubt, Field, Plan, Remembered, Shapes, record_of
+from pipeline.contracts.shapes import Doubt, Field, Plan, Remembered, Shapes, fill, record_of, write_text
 from pipeline.contracts.times import is_storable, parse_rfc3339
 from pipeline.contracts.topics import topic_of_family
 from pipeline.contracts.touchpoint import EncodedTouchpoint
@@ -25,18 +25,9 @@ from pipeline.contracts.wire import encode_single_object
 
 _NULL = b"\0"
 _VALUE = b"\2"
-_USUAL_SIZES = 512
 _INTEGERS = {"int": 32, "long": 64}
+_NEVER_SENT = "\0"
 _OCCURRED, _SENT, _RECEIVED = "occurred_at", "sent_at", "received_at"
-
-
-def _size_bytes(size: int) -> bytes:
-    out = bytearray()
-    write_long(out, size)
-    return bytes(out)
-
-
-_SIZE = tuple(_size_bytes(size) for size in range(_USUAL_SIZES))
 
 
 class Straight(NamedTuple):
@@ -94,7 +85,7 @@ def _route(type_name: str) -> _Route:
 
 
 def _route_over(topic: str, header: bytes, before: Shapes, after: Shapes) -> _Route:
-    both = before.names | after.names | {_OCCURRED, _SENT, _RECEIVED}
+    both = (before.names | after.names | {"type", _OCCURRED, _SENT, _RECEIVED}) - {_NEVER_SENT}
 
     def plan(shape: tuple[Any, ...]) -> tuple[Plan, Plan]:
         if not both.issuperset(shape):
@@ -105,18 +96,14 @@ def _route_over(topic: str, header: bytes, before: Shapes, after: Shapes) -> _Ro
 
     def route(value: Any, received_at: int, keeps_receipt: bool) -> Straight:  # noqa: ANN401 - decoded JSON
         first, second = plans[tuple(value)]
+        if not value["id"] or not value["source"]:
+            raise Doubt
         out = bytearray(header)
-        for name, write, constant in first.steps:
-            out += constant
-            write(out, value[name])
-        out += first.tail
+        fill(out, first, value)
         occurred_at = _time(value[_OCCURRED])
         write_long(out, occurred_at)
         tail = bytearray()
-        for name, write, constant in second.steps:
-            tail += constant
-            write(tail, value[name])
-        tail += second.tail
+        fill(tail, second, value)
         content = bytes(out) + _NULL + _NULL + tail
         if _SENT in value:
             out += _VALUE
@@ -154,8 +141,11 @@ def _key_of(value: Mapping[str, Any]) -> bytes:
 
 def _envelope_field(field: AvroField, row: TouchpointType) -> Field:
     match field.name:
-        case "id" | "type" | "source":
-            return Field(field.name, _write_name, b"", None)
+        case "type":
+            # It is the row's own name, or this would be another row's route: the same bytes each time.
+            known = bytearray()
+            writer_of(field)(known, row.name)
+            return Field(_NEVER_SENT, _write_doubt, b"", bytes(known))
         case "withdraws":
             return Field(field.name, _write_doubt, _VALUE, _NULL)
         case "revision":
@@ -202,7 +192,7 @@ def _field(field: AvroField) -> Field:
 def _writer(field: AvroField) -> Write:
     match field.kind:
         case "string":
-            return _write_text
+            return write_text
         case "boolean":
             return _write_flag
         case "int" | "long":
@@ -216,7 +206,7 @@ def _writer(field: AvroField) -> Write:
         case "record":
             return record_of(map(_field, field.fields))
         case "array<string>":
-            return _list_writer(_write_text)
+            return _list_writer(write_text)
         case "array<record>":
             return _list_writer(record_of(map(_field, field.fields)))
         case "bytes":
@@ -247,26 +237,10 @@ def _integer_writer(bits: int) -> Write:
     return write
 
 
-def _write_text(out: bytearray, value: str) -> None:
-    data = value.encode()
-    size = len(data)
-    if size < _USUAL_SIZES:
-        out += _SIZE[size]
-    else:
-        write_long(out, size)
-    out += data
-
-
-def _write_name(out: bytearray, value: str) -> None:
-    if not value:
-        raise Doubt
-    _write_text(out, value)
-
-
 def _write_currency(out: bytearray, value: str) -> None:
     if value not in CURRENCIES:
         raise Doubt
-    _write_text(out, value)
+    write_text(out, value)
 
 
 def _write_flag(out: bytearray, value: object) -> None:

@@ -31,7 +31,6 @@ _MOST_RECORDS: Final = 60_000
 
 _RETRY_SOON_S: Final = 1
 _RETRY_LATER_S: Final = 5
-_ANY_PARTITION: Final = -1
 _LOOK_PATIENCE: Final = timedelta(seconds=2)
 _LOOK_PAUSE_S: Final = 0.05
 
@@ -80,7 +79,7 @@ class Courier:
             if self._is_bounded:
                 await self._deliver_with_room(records)
             elif records:
-                await self._confirm([(record, (record.topic, _ANY_PARTITION)) for record in records])
+                await self._confirm_all(records)
         except BrokerUnavailableError as error:
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _RETRY_LATER_S) from error
         finally:
@@ -139,6 +138,17 @@ class Courier:
         self._ledger.note_look(target, await asyncio.to_thread(self._watcher.look, target), mark)
         return self._ledger.has_room(target, size)
 
+    async def _confirm_all(self, records: Sequence[EncodedTouchpoint]) -> None:
+        """Produce records to whichever partition their keys lead to; nobody asks where they lie."""
+        parcel = _Parcel(asyncio.get_running_loop(), len(records))
+        produce, report = self._producer.produce, parcel.count_report
+        for record in records:
+            try:
+                produce(record.topic, record.value, record.key, on_delivery=report)
+            except (BufferError, KafkaException) as error:
+                parcel.fail(str(error))
+        self._check(await parcel.arrived)
+
     async def _confirm(self, piece: Sequence[Addressed]) -> None:
         parcel = _Parcel(asyncio.get_running_loop(), len(piece))
         for number, (record, (topic, partition)) in enumerate(piece):
@@ -152,6 +162,9 @@ class Courier:
         failure = await parcel.arrived
         for (record, target), offset in zip(piece, parcel.offsets, strict=True):
             self._ledger.note_settled(target, _size(record), offset)
+        self._check(failure)
+
+    def _check(self, failure: str | None) -> None:
         if failure is not None:
             self._watcher.forget()
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"Kafka did not confirm: {failure}", _RETRY_LATER_S)
@@ -200,6 +213,10 @@ class _Parcel:
         """Take in the delivery report of one record; called by the thread that collects them."""
         if error is None:
             self.offsets[number] = record.offset()
+        self._count(error.str() if error is not None else None)
+
+    def count_report(self, error: KafkaError | None, _: Message) -> None:
+        """Take in a report whose place nobody wants to know; called by the thread that collects them."""
         self._count(error.str() if error is not None else None)
 
     def fail(self, failure: str) -> None:
