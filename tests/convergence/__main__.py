@@ -82,7 +82,7 @@ def same_from_sources(arguments: argparse.Namespace) -> Result:
     found = {"simulator": sources.simulated(arguments.seed, arguments.customers)}
     folder = Path(os.environ.get(OLIST_VARIABLE) or SIBLING)  # noqa: TID251 (where a data set lies is no setting)
     if folder.is_dir():
-        found["olist"] = sources.olist(folder)
+        found["olist"] = sources.olist(folder)[: arguments.olist or None]
     else:
         say(f"Olist is left out: no data at {folder}; set {OLIST_VARIABLE}")
     result: Result = {"different": [], "touchpoints": {name: len(events) for name, events in found.items()}}
@@ -141,6 +141,7 @@ def main(words: Iterable[str]) -> int:
     parser.add_argument("--people", type=int, default=2_000, help="people in it")
     parser.add_argument("--runs", type=int, default=5, help="ways to arrive")
     parser.add_argument("--customers", type=int, default=400, help="people of the simulator")
+    parser.add_argument("--olist", type=int, default=0, help="most touchpoints of the Olist files; 0: all")
     parser.add_argument("--joined", type=int, default=1_000, help="touchpoints before the unlink")
     parser.add_argument("--only", choices=[*PARTS], action="append", help="just this part")
     arguments = parser.parse_args([*words])
