@@ -24,8 +24,8 @@ demo: setup ## run the main job on the embedded default and show what it finds
 	@$(BIN)/throughline demo
 
 test: setup ## run all tests; those against Apache Kafka too where java and mvn are
-	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory kafka || true; \
-	else echo "test: without java and mvn the tests against Apache Kafka are skipped; install both, then run it again" >&2; fi
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory kafka || true; $(MAKE) --no-print-directory registry || true; \
+	else echo "test: without java and mvn the tests against Apache Kafka and a schema registry are skipped; install both, then run it again" >&2; fi
 	$(BIN)/python -m pytest
 
 kafka: setup ## get Apache Kafka for `throughline up --broker kafka` (needs java 17 and mvn)

@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -13,9 +13,14 @@ from pipeline.cli.feeding import file_admission, translated
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import print_json
 from pipeline.cli.reach import Reach, reach
+from pipeline.config_registry import RegistrySettings
+from pipeline.contracts.schemas import WriterSchema, schema_by_fingerprint
 from pipeline.producers.feeder import Feeder
 from pipeline.producers.mending import Mended, mend, send
 from pipeline.producers.patching import PatchError, Step, parse_steps
+from pipeline.registry.client import RegistryClient
+from pipeline.registry.schemas import IdResolver
+from pipeline.streaming.decode.confluent import ConfluentFrames
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.dead_letters import DeadLetter, DeadLetters, Repair, Selection
 
@@ -121,8 +126,10 @@ def drop(invocation: Invocation, /, *, as_json: bool, **chosen: object) -> None:
 def _mend(found: Reach, chosen: dict[str, object], steps: Sequence[Step], *, is_dry: bool, as_json: bool) -> None:
     letters = DeadLetters(connect(found.settings.clickhouse))
     admission = file_admission(found.settings)
+    chosen_letters = _found(letters, chosen)
     with translated():
-        mended = [mend(letter, steps, admission) for letter in _found(letters, chosen)]
+        opened, schema_of = opened_letters(chosen_letters, found.settings.registry)
+        mended = [mend(letter, steps, admission, schema_of) for letter in opened]
     sendable = [entry for entry in mended if entry.admitted is not None]
     if sendable and not is_dry:
         # Before sending: what landing may say against these has a later stamp.
@@ -145,6 +152,18 @@ def _mend(found: Reach, chosen: dict[str, object], steps: Sequence[Step], *, is_
         _tell(mended, is_dry=is_dry, is_patched=bool(steps))
     if len(sendable) < len(mended):
         raise click.exceptions.Exit(NOT_SO)
+
+
+def opened_letters(
+    letters: list[DeadLetter], registry: RegistrySettings
+) -> tuple[list[DeadLetter], Callable[[bytes], WriterSchema | None]]:
+    """Return the letters as single objects where a registry knows their schema ids, and who finds their schemas."""
+    if not registry.url.get_secret_value():
+        return letters, schema_by_fingerprint
+    frames = ConfluentFrames(IdResolver(RegistryClient(registry), registry.retry_after))
+    values = frames.open([letter.payload for letter in letters]).values
+    opened = [replace(letter, payload=value) for letter, value in zip(letters, values, strict=True)]
+    return opened, frames.schema_of
 
 
 def _found(letters: DeadLetters, chosen: dict[str, object]) -> list[DeadLetter]:

@@ -7,13 +7,18 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from pipeline.cli.rejected_mending import opened_letters
+from pipeline.config import IdentitySettings
 from pipeline.config_registry import RegistrySettings
 from pipeline.contracts.examples import example_of
 from pipeline.contracts.schemas import WriterSchema, family_schema, writer_schema
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
+from pipeline.producers.admission import Admission
+from pipeline.producers.mending import mend
 from pipeline.registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 from pipeline.registry.framing import RegistryFraming
 from pipeline.registry.schemas import Foreign, IdResolver, Unresolved
+from pipeline.warehouse.dead_letters import DeadLetter
 from tests.registry.servers import Misbehaving
 
 LATER = timedelta(seconds=5)
@@ -129,3 +134,19 @@ def test_a_frame_is_looked_up_once_and_an_unregistered_schema_refused(misbehavin
     assert len(misbehaving.asked) == 3
     assert framed[0].value == b"\0\0\0\1\3" + record.value[10:]
     assert isinstance(writer_schema("orders"), WriterSchema)
+
+
+def test_a_dead_letter_from_before_the_registry_is_opened(misbehaving: Misbehaving) -> None:
+    """What was rejected because nobody could say what its id names can be mended once somebody can."""
+    event = parse_touchpoint(example_of("order.placed"))
+    assert isinstance(event, dict)
+    payload = b"\0\0\0\0\7" + encode_touchpoint(event).value[10:]
+    letter = DeadLetter("log", "touchpoints.orders", 0, 1, 2**41, "unknown_schema", "", "", "open", payload, b"")
+    admission = Admission(IdentitySettings(), 1_048_576, keeps_receipt=True)
+    unopened, schema_of = opened_letters([letter], RegistrySettings())
+    assert mend(unopened[0], (), admission, schema_of).admitted is None
+    misbehaving.says(200, answer(ORDERS))
+    letters, schema_of = opened_letters([letter], settings(misbehaving.url))
+    mended = mend(letters[0], (), admission, schema_of)
+    assert mended.admitted is not None
+    assert mended.admitted.event_id == event["id"]
