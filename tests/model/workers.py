@@ -95,6 +95,7 @@ class Place(Surroundings, Protocol):
 
     random: Random
     gear: Gear
+    has_slow_lane: bool
 
     def rest(self, what: str, is_ready: Callable[[], bool]) -> None:
         """Wait for a turn that makes sense."""
@@ -135,6 +136,18 @@ class Worker:
     def _commit(self) -> None:
         self.place.step("commits")
         self.consumer.commit()
+
+    def live_slowly(self) -> None:
+        """Work on what was left to the slow lane, which is another thread of the same worker."""
+        waiting = self.place.deferred.setdefault(self.owner.worker, set())
+        while True:
+            self.place.rest("waits in the slow lane", lambda: bool(waiting))
+            keys = pl.Series("ident_key", sorted(waiting), dtype=pl.Binary)
+            waiting.clear()
+            self._until_done(lambda keys=keys: self.slow_work(keys))  # type: ignore[misc]
+
+    def slow_work(self, keys: pl.Series) -> None:
+        """Do what was deferred."""
 
     def _until_done(self, work: Callable[[], object]) -> None:
         while True:
@@ -198,7 +211,8 @@ class _Stitching(StitchWork):
     def _hands(self) -> Hands:
         return self.place.gear.hands(self.place, self.owner)
 
-    def _stitch(self, keys: pl.Series) -> None:
+    def _stitch(self, keys: pl.Series, defer: Callable[[pl.Series], None] | None = None) -> None:  # noqa: ARG002
+        # No customer of a schedule is large: the slow lane is not played.
         start = (self._rules.stitching.rules_version, frozenset(keys.to_list()))
         self.place.gear.memory.run(start, lambda questions: self._really(keys, questions), self._hands().perform)
 
@@ -213,7 +227,11 @@ class StitchWorker(Worker):
 
     def __init__(self, place: Place, owner: Owner, rules: StitchRulesOf) -> None:
         super().__init__(place, stitch_group(rules.stitching.rules_version), owner)
-        self.work = _Stitching(place, owner, rules)
+        self.work: _Stitching = _Stitching(place, owner, rules)
+
+    def slow_work(self, keys: pl.Series) -> None:
+        """Stitch large customers."""
+        self.work._stitch(keys)
 
 
 def reader_of(rules: StitchRulesOf) -> Reader:

@@ -22,7 +22,15 @@ from pipeline.warehouse.views.expressions import JOURNEY_GAP_MS
 from tests.warehouse.conftest import Shop
 
 # They say how a worker works, and change no answer. A new setting has to be put here or among the rules.
-OPERATIONAL = {"rules_version", "max_batch_keys", "linger", "max_rest", "sweep_interval", "sweep_margin"}
+OPERATIONAL = {
+    "rules_version",
+    "max_batch_keys",
+    "linger",
+    "max_rest",
+    "large_customer",
+    "sweep_interval",
+    "sweep_margin",
+}
 
 CHANGED = Settings.model_validate(
     {
