@@ -24,6 +24,7 @@ class Surroundings(Protocol):
 
     broker: Broker
     warehouse: Warehouse
+    deferred: dict[str, set[bytes]]
 
     def step(self, what: str) -> None:
         """Wait for the next turn."""
@@ -185,6 +186,11 @@ class Hands:
     def insert_stitched(self, rows: Sequence[StitchedRow]) -> Answer:
         """Insert results under the version that was registered."""
         self.world.warehouse.tables.stitched.insert(replace(row, version=self.stamps[row.version]) for row in rows)
+        return ()
+
+    def defer(self, keys: Sequence[bytes]) -> Answer:
+        """Leave large customers to the slow lane of this worker."""
+        self.world.deferred.setdefault(self.owner.worker, set()).update(keys)
         return ()
 
     def publish(self, _changes: Sequence[Any]) -> Answer:

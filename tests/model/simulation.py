@@ -75,7 +75,11 @@ class Simulation:
         self.broker = Broker({place: list(log) for place, log in world.logs.items()})
         self.stage = Stage(self._direct)
         self._tell = tell
+        self.deferred: dict[str, set[bytes]] = {}
+        # What a dead worker's slow lane left undone is the sweep's to find.
+        self.has_slow_lane = happenings.has_sweep
         self._workers: dict[str, Worker] = {}
+        self._lanes: dict[str, Actor] = {}
         self._steps = 0
         self._is_calm = False
         self._versions = [1, 2] if happenings.changes_rules else [1]
@@ -156,6 +160,9 @@ class Simulation:
         worker = LandWorker(self, owner, rules.identity) if role == "land" else StitchWorker(self, owner, rules)
         self._workers[name] = worker
         self.stage.enter(Actor(name, worker.live))
+        if role == "stitch" and self.has_slow_lane:
+            self._lanes[name] = Actor(f"{name}, slow lane", worker.live_slowly)
+            self.stage.enter(self._lanes[name])
 
     def _produce(self) -> None:
         waiting = [place for place in self.broker.places(TOPICS["land"]) for _ in self.broker.logs[place]]
@@ -209,11 +216,12 @@ class Simulation:
     def _crash(self, actor: Actor) -> None:
         worker = self._workers[actor.name]
         self._note(f"{actor.name} crashes before it {actor.at}")
-        actor.is_doomed = True
+        for part in (actor, self._lanes.get(actor.name)):
+            if part is not None:
+                part.is_doomed = True
+                part.is_done = part.is_done or part.thread is None
         role, slot = worker.owner.machine.split("-")
         self._hire(role, int(slot), worker.owner.reader.rules_version)
-        if actor.thread is None:
-            actor.is_done = True
         if self._chance(0.7):
             self._rebalance(worker.group)
 

@@ -21,10 +21,10 @@ def test_every_schedule_converges() -> None:
     "mutant", [mutant for mutant in MUTANTS if mutant.known is not None], ids=lambda mutant: mutant.name
 )
 def test_a_mutant_is_caught(mutant: Mutant) -> None:
-    """By the first of its seeds that showed the fault when it was written down; `make model` looks for itself."""
+    """From a seed on that showed the fault when it was written down; `make model` looks from the first."""
     assert mutant.known is not None
-    (verdict,) = run_mutant(mutant, [mutant.known])
-    assert verdict.diverged is not None
+    seeds = range(mutant.known, mutant.known + 60)
+    assert any(verdict.diverged is not None for verdict in run_mutant(mutant, seeds))
 
 
 def test_a_seed_is_a_schedule() -> None:

@@ -122,9 +122,10 @@ def _rules(version: int, random: Random, *, tight: bool) -> StitchRulesOf:
         "cap_same_kind": random.choice([1, 2, 10]),
     }
     gaps = {"visit_gap": random.choice(["15m", "30m"]), "journey_gap": random.choice(["10d", "30d"])}
+    large = random.choice([{}, {}, {"large_customer": 1}])
     return StitchRulesOf(
         IdentitySettings.model_validate({"hash_key": "model", **caps}),
-        StitchingSettings.model_validate({"rules_version": version, "sweep_margin": "120s", **gaps}),
+        StitchingSettings.model_validate({"rules_version": version, "sweep_margin": "120s", **gaps, **large}),
         PainPointSettings(),
     )
 
