@@ -47,8 +47,7 @@ class FaultyProxy:
         try:
             yield self
         finally:
-            server.close()
-            asyncio.run_coroutine_threadsafe(_end_others(), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(server), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -84,7 +83,9 @@ class FaultyProxy:
         return answer
 
 
-async def _end_others() -> None:
+async def _end(server: asyncio.Server) -> None:
+    """Close it in its own loop: connections count themselves out there, and two threads would count at once."""
+    server.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
