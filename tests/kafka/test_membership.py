@@ -79,7 +79,7 @@ def test_a_named_worker_killed_and_started_again_reads_on_long_before_its_sessio
 async def test_without_names_the_successor_ends_the_membership_of_the_dead(embedded: Broker, tmp_path: Path) -> None:
     topic, group, file = new_name("topic"), new_name("group"), tmp_path / "members" / "land-1"
     embedded.create_topic(topic, 1)
-    update = {"membership_file": str(file), "session_timeout": timedelta(seconds=4)}
+    update = {"membership_file": str(file), "session_timeout": timedelta(seconds=8)}
     kafka = kafka_settings(embedded.bootstrap).model_copy(update=update)
 
     async def is_member(member: str) -> bool:
@@ -98,7 +98,7 @@ async def test_without_names_the_successor_ends_the_membership_of_the_dead(embed
         await app.consumer._thread.call_thread(membership.end_predecessor)
         assert not await app.consumer._thread.call_thread(is_member, member)
         # It finds out that its membership was ended, and becomes a member again.
-        await until(lambda: file.read_text().split()[1] != member, 20)
+        await until(lambda: file.read_text().split()[1] != member, 60)
 
 
 def named(cluster: Broker, name: str) -> KafkaSettings:
