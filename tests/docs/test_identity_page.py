@@ -35,7 +35,9 @@ def test_the_page_shows_what_the_commands_say(shop: Shop) -> None:
     again = shop.throughline("explain", "cookie_id:c-anna", "customer_id:bert")
     assert (again.code, "that was taken back by" in again.out) == (1, True)
     assert shop.throughline("identity", "withdraw", *sent).code == 1
-    ledger = "SELECT DISTINCT rule FROM v_identity_ledger WHERE kind = 'customer_id' AND rule IN ('aliased', 'withdrawn')"
+    ledger = (
+        "SELECT DISTINCT rule FROM v_identity_ledger WHERE kind = 'customer_id' AND rule IN ('aliased', 'withdrawn')"
+    )
     assert len(shop.analyst.rows(ledger)) == 2
 
 
