@@ -11,10 +11,15 @@ from types import MappingProxyType
 
 from pipeline.warehouse.declarations import View
 from pipeline.warehouse.views.accounting import accounting_view
+from pipeline.warehouse.views.attribution import attribution_view
 from pipeline.warehouse.views.customers import customers_view, identities_view, ledger_view
+from pipeline.warehouse.views.follows import directly_follows_view, transitions_view
 from pipeline.warehouse.views.journeys import journeys_view, steps_view, visits_view
+from pipeline.warehouse.views.loops import loops_view
 from pipeline.warehouse.views.pain_points import pain_points_view
+from pipeline.warehouse.views.paths import paths_view, variants_view
 from pipeline.warehouse.views.rejected import rejected_view
+from pipeline.warehouse.views.stages import journey_stages_view, stage_drop_off_view, stage_times_view
 from pipeline.warehouse.views.touchpoints import touchpoints_view
 
 __all__ = ["views"]
@@ -29,6 +34,15 @@ def views() -> Mapping[str, View]:
         journeys_view(),
         steps_view(),
         pain_points_view(),
+        paths_view(),
+        variants_view(),
+        transitions_view(),
+        directly_follows_view(),
+        loops_view(),
+        journey_stages_view(),
+        stage_times_view(),
+        stage_drop_off_view(),
+        attribution_view(),
         customers_view(),
         identities_view(),
         ledger_view(),
