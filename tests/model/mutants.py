@@ -21,7 +21,7 @@ from tests.model.hands import Hands
 from tests.model.happenings import Happenings
 from tests.model.tables import StitchedRow
 from tests.model.warehouse import Answer, Warehouse
-from tests.model.worlds import HUBS, MIXED, PEOPLE
+from tests.model.worlds import HOMES, HUBS, MIXED, PEOPLE
 
 RACING: Final = Happenings(stall=0.04, rebalance=0.03, stick=0.5, commit=0.8, has_sweep=False)
 FAULTY: Final = replace(RACING, crash=0.02, unavailable=0.05)
@@ -260,7 +260,7 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("sweep without margin", HUBS.name, DYING, warehouse=_NoMargin),
     Mutant("dirty identifiers only", MIXED.name, QUIET, patching=_dirty_only, known=1),
     Mutant("a crossing hub's neighbours forgotten", HUBS.name, QUIET, hands=_Forgotten, known=10),
-    Mutant("the hub's own row as the flag", HUBS.name, STITCHING, hands=_OwnRow),
+    Mutant("the hub's own row as the flag", HUBS.name, replace(STITCHING, steps=600), hands=_OwnRow),
     Mutant(
         "a hub merely met rewritten", HUBS.name, replace(QUIET, lose=0.5, has_sweep=True), patching=_hubs_met_rewritten
     ),
@@ -270,8 +270,8 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("other rows not emptied", MIXED.name, QUIET, hands=_NotEmptied, known=42),
     Mutant(
         "dirty rows before the rest of their block",
-        PEOPLE.name,
-        replace(SWEEPING, crashes_before=("insert_stitched",)),
+        HOMES.name,
+        replace(SWEEPING, lose=1.0, crashes_before=("insert_stitched",)),
         patching=_dirty_first,
         group=1,
     ),

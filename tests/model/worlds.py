@@ -94,7 +94,8 @@ HUBS: Final = Shape("hubs", {"kiosk": 6, "log_in": 3, "browse": 2, "call": 2, "r
 PEOPLE: Final = Shape(
     "people", {"alias": 3, "unlink": 3, "withdraw": 2, "log_in": 4, "order": 2, "kiosk": 2, "repeat": 1}
 )
-SHAPES: Final = {shape.name: shape for shape in (MIXED, HUBS, PEOPLE)}
+HOMES: Final = Shape("homes", {"sign": 6, "log_in": 2, "order": 2, "unlink": 1, "repeat": 1}, most=5)
+SHAPES: Final = {shape.name: shape for shape in (MIXED, HUBS, PEOPLE, HOMES)}
 
 
 @cache
@@ -200,6 +201,9 @@ class _Maker:
 
     def _do_log_in(self) -> None:
         self._send("account.signed_in", [self._account(), self._device()])
+
+    def _do_sign(self) -> None:
+        self._send("account.registered", [self._account(), self._any("email", 2)])
 
     def _do_kiosk(self) -> None:
         who = self._random.choice([self._account(), self._account(), self._any("email", 3), self._any("loyalty_id", 2)])

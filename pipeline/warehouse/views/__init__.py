@@ -16,18 +16,25 @@ from pipeline.warehouse.views.customers import customers_view, identities_view, 
 from pipeline.warehouse.views.follows import directly_follows_view, transitions_view
 from pipeline.warehouse.views.journeys import journeys_view, steps_view, visits_view
 from pipeline.warehouse.views.loops import loops_view
+from pipeline.warehouse.views.metrics import metric_views
 from pipeline.warehouse.views.pain_points import pain_points_view
 from pipeline.warehouse.views.paths import paths_view, variants_view
 from pipeline.warehouse.views.rejected import rejected_view
 from pipeline.warehouse.views.stages import journey_stages_view, stage_drop_off_view, stage_times_view
 from pipeline.warehouse.views.touchpoints import touchpoints_view
 
-__all__ = ["views"]
+__all__ = ["core_views", "views"]
 
 
 @cache
 def views() -> Mapping[str, View]:
     """Return every view by name, in the order in which they are created and documented."""
+    return MappingProxyType({**core_views(), **{view.name: view for view in metric_views()}})
+
+
+@cache
+def core_views() -> Mapping[str, View]:
+    """Return the views that say what happened; those of the metrics are computed from the same tables."""
     declared = (
         touchpoints_view(),
         visits_view(),
