@@ -62,12 +62,24 @@ def empty_database(warehouse: WarehouseServer) -> Iterator[ClickHouseSettings]:
 
 @pytest.fixture
 def fresh_database(empty_database: ClickHouseSettings) -> ClickHouseSettings:
-    """Settings of a new database with all tables and views; it goes with the test."""
+    """Settings of a new database with all tables and views but those of the metrics; it goes with the test."""
     if importlib.util.find_spec("pipeline.warehouse.migrate") is not None:
         from pipeline.warehouse.connection import connect
         from pipeline.warehouse.migrate import migrate
 
         client = connect(empty_database)
-        migrate(client)
+        migrate(client, metrics=False)
         client.close()
     return empty_database
+
+
+@pytest.fixture
+def whole_database(fresh_database: ClickHouseSettings) -> ClickHouseSettings:
+    """Settings of a new database with all tables and views; it goes with the test."""
+    from pipeline.warehouse.connection import connect
+    from pipeline.warehouse.migrate import migrate
+
+    client = connect(fresh_database)
+    migrate(client)
+    client.close()
+    return fresh_database

@@ -6,7 +6,7 @@ and two at once do no harm, because each statement says "if not exists" or repla
 would lose data (a column of another type, another key) is never done here: it is refused with what to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
@@ -27,7 +27,7 @@ from pipeline.warehouse.declarations import Table, View
 from pipeline.warehouse.errors import WarehouseRefused, translated
 from pipeline.warehouse.rules import begin_first_rules
 from pipeline.warehouse.tables import SCHEMA_MIGRATIONS, TABLES
-from pipeline.warehouse.views import views
+from pipeline.warehouse.views import core_views, views
 
 __all__ = ["Change", "drift", "migrate"]
 
@@ -40,7 +40,7 @@ class Change:
     action: str
 
 
-def migrate(client: Client, settings: Settings | None = None) -> list[Change]:
+def migrate(client: Client, settings: Settings | None = None, *, metrics: bool = True) -> list[Change]:
     """
     Create or update the client's database; safe to repeat, to interrupt and to run twice at once.
 
@@ -48,6 +48,7 @@ def migrate(client: Client, settings: Settings | None = None) -> list[Change]:
         client: Connection with the right to create databases, tables and views.
         settings: Whose rules are recorded, where their version is new; the first version is made the active one. None:
             the first worker records them.
+        metrics: Whether the views of the metrics are created too; a test that reads none is quicker without.
 
     Returns:
         What was changed; empty when everything was as declared.
@@ -66,9 +67,10 @@ def migrate(client: Client, settings: Settings | None = None) -> list[Change]:
         changes: list[Change] = []
         for table in TABLES.values():
             changes.extend(_migrate_table(client, table, catalogue.objects.get(table.name)))
-        for view in views().values():
+        declared = views() if metrics else core_views()
+        for view in declared.values():
             changes.extend(_migrate_view(client, view, catalogue))
-        _record(client, changes)
+        _record(client, changes, declared)
         begin_first_rules(client, settings)
     return changes
 
@@ -123,11 +125,11 @@ def _migrate_view(client: Client, view: View, catalogue: Catalogue) -> Iterator[
     yield Change(view.name, "created" if live is None else "replaced")
 
 
-def _record(client: Client, changes: list[Change]) -> None:
+def _record(client: Client, changes: list[Change], declared_views: Mapping[str, View]) -> None:
     """Write down the declarations that the newest record of a name does not know, also of a run that was killed."""
     database = str(client.database)
     declared = {table.name: fingerprint(render_table(table, database)) for table in TABLES.values()}
-    declared |= {view.name: fingerprint(render_view(view, database)) for view in views().values()}
+    declared |= {view.name: fingerprint(render_view(view, database)) for view in declared_views.values()}
     known = client.query("SELECT name, argMax(fingerprint, applied_at) FROM schema_migrations GROUP BY name")
     recorded = {str(row[0]): str(row[1]) for row in known.result_rows}
     actions = {change.name: change.action for change in changes}

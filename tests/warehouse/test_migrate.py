@@ -17,6 +17,14 @@ from pipeline.warehouse.views import views
 
 
 @pytest.fixture
+def client(whole_database: ClickHouseSettings) -> Iterator[Client]:
+    """A client whose database has everything, the metrics too."""
+    client = connect(whole_database)
+    yield client
+    client.close()
+
+
+@pytest.fixture
 def empty(empty_database: ClickHouseSettings) -> Iterator[Client]:
     """A client whose database is not there at all."""
     client = connect(empty_database)

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.contracts.schemas import body_fields
 from pipeline.contracts.types import touchpoint_types
-from pipeline.warehouse.views import views
+from pipeline.warehouse.views import core_views
 from tests.warehouse import rows
 from tests.warehouse.conftest import Shop
 
@@ -271,7 +271,7 @@ def test_rejected_records_show_once_with_their_bytes(shop: Shop) -> None:
 
 
 def test_examples_of_the_reference_run(told: Shop) -> None:
-    for view in views().values():
+    for view in core_views().values():
         answered = told.read(view.example)
         assert answered or view.name in ("v_identity_ledger", "v_rejected", "v_accounting"), view.name
 
@@ -279,7 +279,7 @@ def test_examples_of_the_reference_run(told: Shop) -> None:
 def test_every_view_and_column_carries_a_comment(client: Client) -> None:
     columns = client.query("SELECT table, comment FROM system.columns WHERE database = currentDatabase()").result_rows
     tables = client.query("SELECT name, comment FROM system.tables WHERE database = currentDatabase()").result_rows
-    assert {row[0] for row in tables} >= {row[0] for row in columns} >= set(views())
+    assert {row[0] for row in tables} >= {row[0] for row in columns} >= set(core_views())
     assert all(comment for _, comment in [*columns, *tables])
 
 

@@ -1,0 +1,198 @@
+"""What was promised, delivered, sent back and refunded: one row an order, a parcel or a return."""
+
+from typing import Final
+
+from pipeline.contracts.schemas import body_fields
+from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
+from pipeline.warehouse.views.metrics.facts import FIRST, PRODUCTS
+from pipeline.warehouse.views.metrics.statistics import mean, quantiles, share
+
+_WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
+_STUDENT: Final = "interval: Student, Biometrika 6, 1908"
+_DIMENSIONS: Final = ("channel", "campaign", "product", "carrier")
+
+
+def buying_metrics() -> tuple[Metric, ...]:
+    """Return the metrics of deliveries and returns."""
+    return (
+        Metric(
+            name="on_time",
+            title="On-time rate",
+            unit="share",
+            statistic=share(),
+            definition="Share of the delivered parcels with a promise that came by the promised time.",
+            source=f"On time in the SCOR model, RL.2.2; {_WILSON}",
+            dimensions=_DIMENSIONS,
+            rows=_of_parcels("toInt64(came <= promise)", "isNotNull(came)", "assumeNotNull(came)"),
+        ),
+        Metric(
+            name="days_late",
+            title="Days late",
+            unit="days",
+            statistic=mean(86_400_000),
+            definition="Mean lateness of the parcels that came late, in days of 24 hours.",
+            source=_STUDENT,
+            dimensions=_DIMENSIONS,
+            rows=_of_parcels(
+                "toInt64(dateDiff('millisecond', promise, assumeNotNull(came)))",
+                "came > promise",
+                "assumeNotNull(came)",
+            ),
+        ),
+        Metric(
+            name="promise_kept",
+            title="Promise kept",
+            unit="share",
+            statistic=share(),
+            definition="Share of the delivery promises that have fallen due, by the day they fell due, that were kept; "
+            "what never came was not, and cancelled orders do not count.",
+            source=f"Perfect order fulfilment in the SCOR model, RL.1.1, its delivery part; {_WILSON}",
+            dimensions=_DIMENSIONS,
+            rows=_of_parcels(
+                "toInt64(ifNull(came <= promise, false))",
+                "promise <= now64(3) AND (isNotNull(came) OR NOT cancelled)",
+                "promise",
+            ),
+        ),
+        Metric(
+            name="return_rate",
+            title="Return rate",
+            unit="share",
+            statistic=share(),
+            definition="Share of orders of which something was sent back; by reason: for that reason, of all orders.",
+            source=_WILSON,
+            dimensions=("channel", "campaign", "product", "reason"),
+            rows=_returned(),
+        ),
+        Metric(
+            name="time_to_refund",
+            title="Time to refund",
+            unit="days",
+            statistic=quantiles(86_400_000, 500, 900, 990),
+            definition="Days from the first word of a return to its first refund; a refund in advance took none.",
+            source="Directive 2011/83/EU, article 13, limits it to 14 days; interval: Conover, Practical Nonparametric "
+            "Statistics, 3.2",
+            dimensions=("channel", "campaign", "reason"),
+            rows=_refunded(),
+        ),
+    )
+
+
+def parcels() -> str:
+    """
+    Return every parcel with a promise: promise, came (NULL: not yet), channel, campaign, products, carrier, cancelled.
+
+    A parcel is a shipment where the deliveries name shipments, else the order. The promise is that of its own
+    shipment, else of a shipment of the order without a name, else of the order, as for the pain point late_delivery.
+    """
+    types = ("order.placed", "order.cancelled", "delivery.shipped", "delivery.delivered")
+    time = "fromUnixTimestamp64Milli(assumeNotNull({}), 'UTC')"
+    until, placed_until, handed = (
+        field(name, "Int64") for name in ("promised_until", "promised_delivery_at", "delivered_at")
+    )
+    order = (
+        "multiIf(t.order_id != '' OR t.shipment_id = '', t.order_id, "
+        "minIf(tuple(t.occurred_at, toString(t.event_uid), t.order_id), t.order_id != '') "
+        "OVER (PARTITION BY t.shipment_id).3)"
+    )
+    carrier = "JSONExtractString(t.body, 'carrier')"
+    return f"""
+    SELECT assumeNotNull(promise_made) AS promise, came, channel, campaign, products, carrier, cancelled
+    FROM
+    (
+        SELECT cancelled, placed.3 AS channel, placed.4 AS campaign, placed.5 AS products,
+            arrayJoin(multiIf(notEmpty(named), arrayDistinct(arrayConcat(named, sent)), notEmpty(d), [''],
+                notEmpty(sent), sent, [''])) AS parcel,
+            arrayFirst(x -> x.3 = parcel, d) AS delivery, notEmpty(delivery.2) AS is_delivered,
+            if(is_delivered, toNullable(delivery.4), NULL) AS came, delivery.5 AS carrier,
+            arrayFirst(x -> x.3 = parcel OR parcel = '', s) AS its, arrayFirst(x -> x.3 = '', s) AS unnamed,
+            multiIf(notEmpty(its.2), toNullable(its.4), notEmpty(unnamed.2), toNullable(unnamed.4),
+                notEmpty(o), toNullable(o[1].3), NULL) AS promise_made
+        FROM
+        (
+            SELECT arraySort(groupArrayIf(tuple(at, uid, shipment, came, carrier), type = 'delivery.delivered')) AS d,
+                arraySort(groupArrayIf(tuple(at, uid, shipment, until), type = 'delivery.shipped' AND has_until)) AS s,
+                arraySort(groupArrayIf(tuple(at, uid, until), type = 'order.placed' AND has_until)) AS o,
+                minIf(tuple(at, uid, channel, campaign, products), type = 'order.placed') AS placed,
+                countIf(type = 'order.cancelled') > 0 AS cancelled,
+                arrayFilter(x -> x != '', arrayMap(x -> x.3, d)) AS named,
+                arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, s))) AS sent
+            FROM
+            (
+                SELECT t.occurred_at AS at, toString(t.event_uid) AS uid, toString(t.type) AS type,
+                    t.shipment_id AS shipment, t.channel AS channel, {campaign()} AS campaign, {carrier} AS carrier,
+                    if(t.type = 'order.placed', {PRODUCTS}, []) AS products,
+                    if(isNull({handed}), t.occurred_at, {time.format(handed)}) AS came,
+                    if(t.type = 'order.placed', {placed_until}, {until}) AS until_ms, isNotNull(until_ms) AS has_until,
+                    fromUnixTimestamp64Milli(ifNull(until_ms, 0), 'UTC') AS until, {order} AS own_order,
+                    if(own_order = '', concat('shipment:', t.shipment_id), concat('order:', own_order)) AS key
+                FROM {{db}}.touchpoints AS t FINAL
+                WHERE {typed(*types)} AND (t.order_id != '' OR t.shipment_id != '')
+            )
+            GROUP BY key
+        )
+    )
+    WHERE isNotNull(promise_made)"""
+
+
+def _of_parcels(hit: str, condition: str, at: str) -> str:
+    said = dims("products", channel="channel", campaign="campaign", carrier="carrier")
+    return (
+        f"SELECT {periods(at)} AS periods, {said} AS dims, {hit} AS hit, 1 AS base\n"
+        f"FROM\n({parcels()}\n)\nWHERE {condition}"
+    )
+
+
+def _returned() -> str:
+    reasons = ", ".join(quote_text(symbol) for symbol in body_fields("returns")["reason"].symbols)
+    usual = dims("products", channel="placed.3", campaign="placed.4")
+    return f"""SELECT {periods("placed.1")} AS periods, row.1 AS dims, toInt64(row.2) AS hit, 1 AS base
+FROM
+(
+    SELECT argMinIf(tuple(t.occurred_at, '', t.channel, {campaign()}), {FIRST}, t.type = 'order.placed') AS placed,
+        argMinIf({PRODUCTS}, {FIRST}, t.type = 'order.placed') AS products,
+        countIf(t.type = 'return.requested') > 0 AS returned,
+        groupUniqArrayIf(JSONExtractString(t.body, 'reason'), t.type = 'return.requested') AS reasons
+    FROM {{db}}.touchpoints AS t FINAL
+    WHERE {typed("order.placed", "return.requested")} AND t.order_id != ''
+    GROUP BY t.order_id
+    HAVING countIf(t.type = 'order.placed') > 0
+)
+ARRAY JOIN arrayConcat([({usual}, returned)],
+    arrayMap(r -> ([('reason', r)], has(reasons, r)), [{reasons}])) AS row"""
+
+
+def _refunded() -> str:
+    order = (
+        "multiIf(t.order_id != '' OR t.return_id = '', t.order_id, "
+        "minIf(tuple(t.occurred_at, toString(t.event_uid), t.order_id), t.order_id != '') "
+        "OVER (PARTITION BY t.return_id).3)"
+    )
+    return f"""SELECT {periods("word.1")} AS periods,
+    {dims(channel="word.4", campaign="word.5", reason="word.6")} AS dims,
+    greatest(0, toInt64(dateDiff('millisecond', word.1, refund.1))) AS hit, 1 AS base
+FROM
+(
+    SELECT arrayJoin(arrayDistinct(arrayMap(x -> x.3, words))) AS back,
+        arrayFirst(x -> x.3 = back, words) AS word,
+        arrayFirst(x -> x.3 = back OR (x.3 = '' AND x.1 >= word.1), refunds) AS refund
+    FROM
+    (
+        SELECT arraySort(groupArrayIf(tuple(at, uid, back_id, channel, campaign, reason), NOT is_refund)) AS words,
+            arraySort(groupArrayIf(tuple(at, uid, back_id), is_refund)) AS refunds
+        FROM
+        (
+            SELECT t.occurred_at AS at, toString(t.event_uid) AS uid, t.return_id AS back_id, t.channel AS channel,
+                {campaign()} AS campaign, JSONExtractString(t.body, 'reason') AS reason,
+                t.type = 'refund.issued' AS is_refund, {order} AS own_order,
+                if(own_order = '', concat('return:', t.return_id), concat('order:', own_order)) AS key
+            FROM {{db}}.touchpoints AS t FINAL
+            WHERE {typed("return.requested", "return.received", "refund.issued")}
+                AND (t.order_id != '' OR t.return_id != '')
+        )
+        GROUP BY key
+    )
+    WHERE notEmpty(words) AND notEmpty(refunds)
+)
+WHERE notEmpty(refund.2)"""

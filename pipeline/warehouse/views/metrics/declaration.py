@@ -1,0 +1,82 @@
+"""
+What a metric is, as data, and the SQL that every metric shares.
+
+One rule: a metric says which rows count and what each is worth; periods, dimensions, numbers of cases and intervals
+are made here, the same way for all. A row has `periods`, `dims`, `hit` and `base`; `hit` is an integer, so that sums do
+not depend on the order in which they are made. Days are UTC, so no change of clocks moves a touchpoint.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.warehouse.views.metrics.statistics import Statistic
+
+PERIODS: Final = ("day", "week", "month", "all")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """
+    One metric.
+
+    Args:
+        name: Name; its view is `v_metric_<name>`.
+        title: Name for people.
+        unit: What the value is measured in.
+        statistic: How rows become a value and an interval.
+        definition: What it says, in a sentence.
+        source: Where the formula is from.
+        dimensions: What it can be split by, beside `all`.
+        rows: SELECT of `periods`, `dims`, `hit`, `base`; `{db}` stands for the database.
+    """
+
+    name: str
+    title: str
+    unit: str
+    statistic: Statistic
+    definition: str
+    source: str
+    dimensions: tuple[str, ...]
+    rows: str
+
+    @property
+    def view(self) -> str:
+        """Name of its view."""
+        return f"v_metric_{self.name}"
+
+
+def periods(at: str) -> str:
+    """Return the periods that a time falls into: (period, first day), the day of `all` is NULL."""
+    starts = ", ".join(
+        f"('{period}', toNullable({start}({at})))"
+        for period, start in (("day", "toDate"), ("week", "toMonday"), ("month", "toStartOfMonth"))
+    )
+    return f"[{starts}, ('all', NULL)]"
+
+
+def dims(products: str = "", **values: str) -> str:
+    """
+    Return the dimensions of a row as (name, value): `all`, and each of the given ones that is not empty.
+
+    Args:
+        products: Expression of an array of products, each of which the row counts for; "": none.
+        values: Expression of the text of each dimension.
+    """
+    pairs = "".join(f", ('{name}', toString({value}))" for name, value in values.items())
+    named = f"arrayFilter(d -> d.1 = 'all' OR d.2 != '', [('all', ''){pairs}])"
+    return f"arrayConcat({named}, arrayMap(p -> ('product', p), {products}))" if products else named
+
+
+def campaign(table: str = "t") -> str:
+    """Return the campaign of a touchpoint: the one it refers to, else utm_campaign."""
+    return f"if({table}.campaign != '', {table}.campaign, {table}.utm_campaign)"
+
+
+def typed(*types: str) -> str:
+    """Return the condition that `touchpoints AS t` has one of the types."""
+    return f"t.type IN ({', '.join(repr(name) for name in types)})"
+
+
+def field(name: str, type_: str) -> str:
+    """Return a field of the body of `touchpoints AS t`, NULL where it has none."""
+    return f"JSONExtract(t.body, '{name}', 'Nullable({type_})')"

@@ -1,0 +1,286 @@
+"""What customers do over time: conversion, buying again, recommending, leaving, and being won back."""
+
+from typing import Final
+
+from pipeline.contracts.types import touchpoint_types
+from pipeline.stitching.pain.low_score import DEFAULT_SCALES
+from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
+from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, joined_customers
+from pipeline.warehouse.views.metrics.statistics import mean, share
+
+_WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
+_STUDENT: Final = "interval: Student, Biometrika 6, 1908"
+_FUNNEL: Final = ("discover", "consider", "buy", "receive")
+WINDOW: Final = "INTERVAL 90 DAY"
+
+
+def loyalty_metrics() -> tuple[Metric, ...]:
+    """Return the metrics of journeys and customers."""
+    return (*_journey_metrics(), *_customer_metrics(), *_recovery_metrics(), _churn())
+
+
+def _journey_metrics() -> tuple[Metric, ...]:
+    return (
+        Metric(
+            name="conversion",
+            title="Conversion",
+            unit="share",
+            statistic=share(),
+            definition="Share of the journeys that are over in which an order was placed, by the day they began.",
+            source=_WILSON,
+            dimensions=("channel", "campaign"),
+            rows=_journeys(dims(channel="channel", campaign="campaign"), "toInt64(orders > 0)"),
+        ),
+        Metric(
+            name="drop_off",
+            title="Drop-off by stage",
+            unit="share",
+            statistic=share(),
+            definition="Of the journeys that are over and came to a stage (discover, consider, buy, receive) or beyond "
+            "it, the share that ended there.",
+            source=_WILSON,
+            dimensions=("stage",),
+            rows=_journeys(
+                "[('stage', stage)]",
+                "toInt64(furthest = number)",
+                f"\nARRAY JOIN [{', '.join(map(quote_text, _FUNNEL[:-1]))}] AS stage, [1, 2, 3] AS number\n"
+                "WHERE furthest >= number",
+            ),
+        ),
+    )
+
+
+def _customer_metrics() -> tuple[Metric, ...]:
+    judged = f"first.1 <= now64(3) - {WINDOW}"
+    said = dims("products", channel="first.3", campaign="first.4")
+    return (
+        Metric(
+            name="repeat_purchase",
+            title="Repeat purchase",
+            unit="share",
+            statistic=share(),
+            definition="Share of customers who placed a second order within 90 days of their first, by the day of the "
+            "first; those of the last 90 days are not judged yet.",
+            source=_WILSON,
+            dimensions=("channel", "campaign", "product"),
+            rows=_buyers(said, f"toInt64(notEmpty(later) AND later[1] <= first.1 + {WINDOW})", judged),
+        ),
+        Metric(
+            name="referral_rate",
+            title="Referral rate",
+            unit="share",
+            statistic=share(),
+            definition="Share of customers who recommended us within 90 days of their first order, by the day of that "
+            "order; those of the last 90 days are not judged yet.",
+            source=_WILSON,
+            dimensions=("channel", "campaign", "product"),
+            rows=_buyers(
+                said, f"toInt64(arrayExists(r -> r >= first.1 AND r <= first.1 + {WINDOW}, referrals))", judged
+            ),
+        ),
+        Metric(
+            name="lifetime_value",
+            title="Customer lifetime value, historic",
+            unit="minor units of the currency",
+            statistic=mean(1),
+            definition="Mean of what customers paid so far less what they got back, in one currency, by the day of "
+            "their first order in it.",
+            source="Gupta and others, Modeling Customer Lifetime Value, Journal of Service Research 9(2), 2006; "
+            f"{_STUDENT}",
+            dimensions=("currency",),
+            rows=f"SELECT {periods('first_order_at')} AS periods, [('currency', currency)] AS dims,\n"
+            f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values()}\n)",
+        ),
+    )
+
+
+def _recovery_metrics() -> tuple[Metric, ...]:
+    return (
+        Metric(
+            name="recovery_score",
+            title="Recovery: score after a complaint",
+            unit="points from 0 to 100",
+            statistic=mean(1000),
+            definition="Mean of the first survey answer within 90 days of a complaint, brought to 0 to 100; apart for "
+            "complaints that had been resolved by then and others.",
+            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {_STUDENT}",
+            dimensions=("complaint", "channel"),
+            rows=_complaints("notEmpty(scores)", "scores[1].3", "resolved_at <= scores[1].1"),
+        ),
+        Metric(
+            name="recovery_repurchase",
+            title="Recovery: order after a complaint",
+            unit="share",
+            statistic=share(),
+            definition="Share of complaints after which the customer ordered within 90 days; apart for those resolved "
+            "within that time and others. Complaints of the last 90 days are not judged yet.",
+            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {_WILSON}",
+            dimensions=("complaint", "channel"),
+            rows=_complaints(
+                f"complaint.1 <= now64(3) - {WINDOW}",
+                f"toInt64(arrayExists(o -> o > complaint.1 AND o <= complaint.1 + {WINDOW}, ordered))",
+                f"resolved_at <= complaint.1 + {WINDOW}",
+            ),
+        ),
+    )
+
+
+def _journeys(said: str, hit: str, more: str = "") -> str:
+    stages = [[name for name, row in touchpoint_types().items() if row.stage == stage] for stage in _FUNNEL]
+    types = ", ".join(quote_text(name) for names in stages for name in names)
+    numbers = ", ".join(str(number) for number, names in enumerate(stages, 1) for _ in names)
+    arrays = ", ".join(
+        f"s.journey_{name} AS a_{name}" for name in ("started_at", "ended_at", "first_step", "touchpoints", "orders")
+    )
+    return f"""SELECT {periods("at")} AS periods, {said} AS dims, {hit} AS hit, 1 AS base
+FROM
+(
+    SELECT a_started_at AS at, a_orders AS orders, s.step_channel[a_first_step] AS channel,
+        arrayFirst((c, j) -> c != '' AND j = a_index, s.visit_utm_campaign, s.visit_journey) AS campaign,
+        toUInt8(arrayMax(arrayMap(x -> transform(x, [{types}], [{numbers}], 0),
+            arrayDistinct(arrayMap(x -> toString(x), arraySlice(s.step_type, a_first_step, a_touchpoints)))
+            ))) AS furthest
+    FROM {{db}}.stitched AS s FINAL
+    ARRAY JOIN {arrays}, arrayEnumerate(s.journey_id) AS a_index
+    WHERE {ANCHORS} AND a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) < now64(3)
+){more}"""
+
+
+def _buyers(said: str, hit: str, condition: str) -> str:
+    return f"""SELECT {periods("first.1")} AS periods, {said} AS dims, {hit} AS hit, 1 AS base
+FROM
+(
+    SELECT customer, minIf(placed, order_id != '') AS first, argMinIf(products, placed, order_id != '') AS products,
+        arraySort(groupArrayIf(placed.1, order_id != '')) AS times, arrayPopFront(times) AS later,
+        arrayFlatten(groupArrayIf(sent, order_id = '')) AS referrals
+    FROM
+    (
+        SELECT {CUSTOMER} AS customer, if(t.type = 'order.placed', t.order_id, '') AS order_id,
+            min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()})) AS placed,
+            argMin(if(t.type = 'order.placed', {PRODUCTS}, []), {FIRST}) AS products,
+            groupArrayIf(t.occurred_at, t.type = 'referral.sent') AS sent
+        FROM {{db}}.touchpoints AS t FINAL
+        {joined_customers()}
+        WHERE (t.type = 'order.placed' AND t.order_id != '') OR t.type = 'referral.sent'
+        GROUP BY customer, order_id
+    )
+    GROUP BY customer
+    HAVING countIf(order_id != '') > 0
+)
+WHERE {condition}"""
+
+
+def customer_values() -> str:
+    """Return what every customer paid and got back, by currency; of an order the first amount counts."""
+    return f"""
+    SELECT customer, currency, countIf(order_id != '') AS orders, sumIf(minor, order_id != '') AS gross_minor,
+        sumIf(minor, order_id = '') AS refunded_minor, toInt64(gross_minor - refunded_minor) AS net_minor,
+        minIf(at, order_id != '') AS first_order_at, maxIf(at, order_id != '') AS last_order_at
+    FROM
+    (
+        SELECT customer, order_id, first.3 AS currency, first.4 AS minor, first.1 AS at
+        FROM
+        (
+            SELECT {CUSTOMER} AS customer, t.order_id AS order_id,
+                min(tuple(t.occurred_at, toString(t.event_uid), t.currency, assumeNotNull(t.amount_minor))) AS first
+            FROM {{db}}.touchpoints AS t FINAL
+            {joined_customers()}
+            WHERE {typed("order.placed")} AND t.order_id != '' AND isNotNull(t.amount_minor)
+            GROUP BY customer, order_id
+        )
+        UNION ALL
+        SELECT {CUSTOMER}, '', t.currency, assumeNotNull(t.amount_minor), t.occurred_at
+        FROM {{db}}.touchpoints AS t FINAL
+        {joined_customers()}
+        WHERE {typed("refund.issued")} AND isNotNull(t.amount_minor)
+    )
+    GROUP BY customer, currency
+    HAVING orders > 0"""
+
+
+def _complaints(condition: str, hit: str, resolved: str) -> str:
+    low, high = (
+        f"ifNull({field(name, 'Float64')}, {_usual(end)})" for end, name in enumerate(("scale_min", "scale_max"))
+    )
+    score = f"ifNull({field('score', 'Float64')}, -1e9)"
+    is_answer = f"{high} > {low} AND {score} BETWEEN {low} AND {high}"
+    points = f"toInt64(if({is_answer}, round(100000 * ({score} - {low}) / ({high} - {low})), -1))"
+    same = (
+        "(r.3 != '' AND r.3 = complaint.4) OR (r.4 != '' AND r.4 = complaint.5) "
+        "OR ((r.3 = '' OR complaint.4 = '') AND (r.4 = '' OR complaint.5 = ''))"
+    )
+    return f"""SELECT {periods("complaint.1")} AS periods, {hit} AS hit, 1 AS base,
+    arrayConcat({dims(channel="complaint.3")}, [('complaint', if(is_resolved, 'resolved', 'not resolved'))]) AS dims
+FROM
+(
+    SELECT complaint, ordered, arrayFirst(r -> r.1 >= complaint.1 AND ({same}), resolutions) AS resolution,
+        resolution.1 AS resolved_at, notEmpty(resolution.2) AND {resolved} AS is_resolved,
+        arrayFilter(a -> a.1 > complaint.1 AND a.1 <= complaint.1 + {WINDOW}, answers) AS scores
+    FROM
+    (
+        SELECT arrayJoin(arraySort(groupArrayIf(tuple(at, uid, channel, ticket, order_id),
+                type = 'complaint.raised'))) AS complaint,
+            arraySort(groupArrayIf(tuple(at, uid, ticket, order_id), type = 'complaint.resolved')) AS resolutions,
+            arraySort(groupArrayIf(tuple(at, uid, points), type = 'survey.answered' AND points >= 0)) AS answers,
+            groupArrayIf(at, type = 'order.placed') AS ordered
+        FROM
+        (
+            SELECT {CUSTOMER} AS customer, t.occurred_at AS at, toString(t.event_uid) AS uid, toString(t.type) AS type,
+                t.channel AS channel, t.ticket_id AS ticket, t.order_id AS order_id,
+                JSONExtractString(t.body, 'instrument') AS instrument, {points} AS points
+            FROM {{db}}.touchpoints AS t FINAL
+            {joined_customers()}
+            WHERE {typed("complaint.raised", "complaint.resolved", "survey.answered", "order.placed")}
+        )
+        GROUP BY customer
+    )
+)
+WHERE {condition}"""
+
+
+def _usual(end: int) -> str:
+    """Return the least (0) or greatest (1) answer of an instrument where the answer names none."""
+    usual = {"nps": (0.0, 10.0), **DEFAULT_SCALES}
+    known = ", ".join(f"instrument = {quote_text(name)}, {scale[end]}" for name, scale in usual.items())
+    return f"multiIf({known}, 0)"
+
+
+def _churn() -> Metric:
+    started = "t.type IN ('subscription.started', 'subscription.renewed')"
+    ended = "t.type = 'subscription.cancelled'"
+    said = field("effective_at", "Int64")
+    effective = f"fromUnixTimestamp64Milli(ifNull({said}, toUnixTimestamp64Milli(t.occurred_at)), 'UTC')"
+    return Metric(
+        name="churn",
+        title="Churn",
+        unit="share a month",
+        statistic=share(),
+        definition="Of the subscriptions alive when a month began, the share whose end took effect in it; whole months "
+        "only.",
+        source=f"Customer churn rate, lost of those at the start; {_WILSON}",
+        dimensions=("plan",),
+        rows=f"""SELECT [('month', toNullable(month))] AS periods, {dims(plan="plan")} AS dims,
+    toInt64(is_over AND toStartOfMonth(ends) = month) AS hit, 1 AS base
+FROM
+(
+    SELECT began, plan, is_over, ends,
+        toUInt32(greatest(0, dateDiff('month', began, if(is_over, least(ends, now64(3)), now64(3))))) AS months,
+        arrayJoin(arrayMap(m -> addMonths(toStartOfMonth(began), m), range(1, 1 + months))) AS month
+    FROM
+    (
+        SELECT minIf(t.occurred_at, {started}) AS began, maxIf({FIRST}, {started}) AS last_started,
+            argMaxIf(JSONExtractString(t.body, 'plan'), {FIRST}, {started}) AS plan,
+            arraySort(groupArrayIf(tuple(t.occurred_at, toString(t.event_uid), {effective}), {ended})) AS cancelled,
+            arrayFirst(c -> (c.1, c.2) > last_started, cancelled) AS cancellation,
+            notEmpty(cancellation.2) AS is_over, cancellation.3 AS ends
+        FROM {{db}}.touchpoints AS t FINAL
+        WHERE {typed("subscription.started", "subscription.renewed", "subscription.cancelled")}
+            AND t.subscription_id != ''
+        GROUP BY t.subscription_id
+        HAVING countIf({started}) > 0
+    )
+)
+WHERE addMonths(month, 1) <= toDate(now64(3))""",
+    )

@@ -1,0 +1,188 @@
+"""What support takes: contacts, first-contact resolution, waits, first replies, resolution."""
+
+from typing import Final
+
+from pipeline.contracts.kinds import CHANNELS
+from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.views.expressions import ANCHORS
+from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
+from pipeline.warehouse.views.metrics.facts import FIRST, contacts, orders
+from pipeline.warehouse.views.metrics.statistics import quantiles, rate, share
+
+_WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
+_RANKS: Final = "interval: Conover, Practical Nonparametric Statistics, 3.2"
+_DESKS: Final = "as help desks count it, in calendar hours"
+_THREADED: Final = ("support.email_received", "support.email_sent", "support.call_ended")
+_TICKETED: Final = tuple(f"support.ticket_{verb}" for verb in ("created", "updated", "solved", "reopened"))
+
+
+def support_metrics() -> tuple[Metric, ...]:
+    """Return the metrics of contacts with support."""
+    return (
+        Metric(
+            name="first_contact_resolution",
+            title="First-contact resolution",
+            unit="share",
+            statistic=share(),
+            definition="Share of matters settled by their first contact: not said to be unresolved, and not followed "
+            "by a contact that repeats it; first contacts of the last 7 days are not judged yet.",
+            source=f"Matters without a repeat within a window, here that of repeat_contact; {_WILSON}",
+            dimensions=("channel", "campaign"),
+            rows=_of_contacts(
+                "NOT unsolved AND uid NOT IN (SELECT e[1] FROM repeats)",
+                "uid NOT IN (SELECT e[-1] FROM repeats) AND at <= now64(3) - INTERVAL 7 DAY",
+            ),
+        ),
+        Metric(
+            name="repeat_contact_rate",
+            title="Repeat-contact rate",
+            unit="share",
+            statistic=share(),
+            definition="Share of contacts that repeat an earlier one, as the pain point repeat_contact says.",
+            source=f"docs/pain-points.md, repeat_contact; {_WILSON}",
+            dimensions=("channel", "campaign"),
+            rows=_of_contacts("uid IN (SELECT e[-1] FROM repeats)", "1"),
+        ),
+        Metric(
+            name="contacts_per_100_orders",
+            title="Contacts per 100 orders",
+            unit="contacts per 100 orders",
+            statistic=rate(100),
+            definition="Contacts with support, by their channel, per 100 orders of the same period on all channels.",
+            source="Contact rate of contact centres; interval: Byar's, in Breslow and Day, Statistical Methods in "
+            "Cancer Research II, 1987, 2.3",
+            dimensions=("channel",),
+            rows=_per_orders(),
+        ),
+        Metric(
+            name="wait",
+            title="Wait for an answer",
+            unit="seconds",
+            statistic=quantiles(1000, 500, 900, 990),
+            definition="Seconds that a call or chat waited for an answer.",
+            source=f"Average speed of answer, as quantiles; {_RANKS}",
+            dimensions=("channel", "campaign", "queue"),
+            rows=_waits(),
+        ),
+        Metric(
+            name="first_reply",
+            title="First reply time",
+            unit="hours",
+            statistic=quantiles(3_600_000, 500, 900, 990),
+            definition="Hours by the calendar from the first message of a ticket or thread to the first answer that "
+            "the customer sees.",
+            source=f"{_DESKS}; {_RANKS}",
+            dimensions=("channel", "campaign"),
+            rows=_replies(),
+        ),
+        Metric(
+            name="resolution",
+            title="Resolution time",
+            unit="hours",
+            statistic=quantiles(3_600_000, 500, 900, 990),
+            definition="Hours by the calendar from the opening of a ticket to the solution that nothing reopened.",
+            source=f"Full resolution time {_DESKS}; {_RANKS}",
+            dimensions=("channel", "campaign"),
+            rows=_resolutions(),
+        ),
+    )
+
+
+def _of_contacts(hit: str, condition: str) -> str:
+    # Who repeats whom is found by the rule itself, so a merge and the settings of the rule hold here too.
+    repeats = (
+        "SELECT e FROM {db}.stitched AS s FINAL ARRAY JOIN s.pain_kind AS k, s.pain_evidence AS e "
+        f"WHERE {ANCHORS} AND k = 'repeat_contact'"
+    )
+    return (
+        f"WITH repeats AS ({repeats})\n"
+        f"SELECT {periods('at')} AS periods, {dims(channel='channel', campaign='campaign')} AS dims,\n"
+        f"    toInt64({hit}) AS hit, 1 AS base\nFROM\n({contacts()}\n)\nWHERE {condition}"
+    )
+
+
+def _per_orders() -> str:
+    channels = ", ".join(f"('channel', {quote_text(channel)})" for channel in CHANNELS)
+    return (
+        f"SELECT {periods('at')} AS periods, {dims(channel='channel')} AS dims, toInt64(1) AS hit, toInt64(0) AS base\n"
+        f"FROM\n({contacts()}\n)\nUNION ALL\n"
+        f"SELECT {periods('at')}, [('all', ''), {channels}], toInt64(0), toInt64(1)\nFROM\n({orders()}\n)"
+    )
+
+
+def _waits() -> str:
+    chats = ("support.chat_started", "support.chat_message", "support.chat_ended")
+    return f"""SELECT {periods("first.1")} AS periods,
+    {dims(channel="first.3", campaign="first.4", queue="queue")} AS dims, hit, 1 AS base
+FROM
+(
+    SELECT min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()})) AS first,
+        max(JSONExtractString(t.body, 'queue')) AS queue,
+        toInt64(round(1000 * max({field("wait_s", "Float64")}))) AS hit
+    FROM {{db}}.touchpoints AS t FINAL
+    WHERE {typed("support.call_ended", *chats)} AND JSONHas(t.body, 'wait_s')
+    GROUP BY t.type = 'support.call_ended', if(t.conversation_id = '', toString(t.event_uid), t.conversation_id)
+)"""
+
+
+def _messages(types: tuple[str, ...]) -> str:
+    """Select the messages of tickets and threads, each with its matter: the ticket, else the thread."""
+    ticket = (
+        "if(thread = '', '', minIf(tuple(at, toString(uid), ticket), thread != '' AND ticket != '') "
+        "OVER (PARTITION BY thread).3)"
+    )
+    return f"""
+        SELECT *, multiIf(ticket != '', concat('ticket:', ticket), its_ticket != '', concat('ticket:', its_ticket),
+            thread != '', concat('thread:', thread), '') AS matter
+        FROM
+        (
+            SELECT *, {ticket} AS its_ticket
+            FROM
+            (
+                SELECT t.occurred_at AS at, t.event_uid AS uid, toString(t.type) AS type, t.channel AS channel,
+                    {campaign()} AS campaign, t.direction AS direction, t.ticket_id AS ticket,
+                    JSONExtractString(t.body, 'thread_id') AS thread,
+                    ifNull({field("public_reply", "Bool")}, false) AS is_public
+                FROM {{db}}.touchpoints AS t FINAL
+                WHERE {typed(*types)}
+            )
+        )
+        WHERE matter != ''"""
+
+
+def _replies() -> str:
+    asks = "type IN ('support.email_received', 'support.ticket_created') AND direction != 'outbound'"
+    answers = (
+        "type IN ('support.email_sent', 'support.ticket_solved') OR (type = 'support.ticket_updated' AND is_public) "
+        "OR (type = 'support.call_ended' AND direction = 'outbound')"
+    )
+    return f"""SELECT {periods("asked.1")} AS periods, {dims(channel="asked.3", campaign="asked.4")} AS dims,
+    toInt64(dateDiff('millisecond', asked.1, answered)) AS hit, 1 AS base
+FROM
+(
+    SELECT minIf(tuple(at, toString(uid), channel, campaign), {asks}) AS asked, countIf({asks}) AS asks,
+        arrayFilter(a -> a >= asked.1, arraySort(groupArrayIf(at, {answers}))) AS answers, answers[1] AS answered
+    FROM ({_messages((*_THREADED, *_TICKETED))}
+    )
+    GROUP BY matter
+    HAVING asks > 0 AND length(answers) > 0
+)"""
+
+
+def _resolutions() -> str:
+    solved, reopened = "t.type = 'support.ticket_solved'", "t.type = 'support.ticket_reopened'"
+    return f"""SELECT {periods("opened.1")} AS periods, {dims(channel="opened.3", campaign="opened.4")} AS dims,
+    toInt64(dateDiff('millisecond', opened.1, last_solved.1)) AS hit, 1 AS base
+FROM
+(
+    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}),
+            t.type = 'support.ticket_created') AS opened,
+        countIf(t.type = 'support.ticket_created') AS opens,
+        maxIf({FIRST}, {reopened}) AS last_reopened, countIf({reopened}) AS reopenings,
+        arraySort(groupArrayIf({FIRST}, {solved})) AS all_solved,
+        arrayFilter(s -> reopenings = 0 OR s > last_reopened, all_solved) AS standing, standing[1] AS last_solved
+    FROM {{db}}.touchpoints AS t FINAL
+    WHERE {typed(*_TICKETED)} AND t.ticket_id != ''
+    GROUP BY t.ticket_id
+    HAVING opens > 0 AND length(standing) > 0 AND last_solved.1 >= opened.1
+)"""

@@ -1,0 +1,93 @@
+"""What customers say: NPS, CSAT, CES and ratings in reviews."""
+
+from typing import Final
+
+from pipeline.stitching.pain.low_score import DEFAULT_SCALES, ROUNDING
+from pipeline.warehouse.views.expressions import stage_of
+from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
+from pipeline.warehouse.views.metrics.statistics import mean, net, share
+
+_DIMENSIONS: Final = ("channel", "stage", "campaign", "product")
+_SHARE_OF_SCALE: Final = "(score - low) / (high - low)"
+
+
+def survey_metrics() -> tuple[Metric, ...]:
+    """Return the metrics of surveys and reviews."""
+    return (
+        Metric(
+            name="nps",
+            title="Net promoter score",
+            unit="points from -100 to 100",
+            statistic=net(),
+            definition="Share of answers of 9 and 10 less the share of 0 to 6, times 100; only scales of 0 to 10.",
+            source="Reichheld, The One Number You Need to Grow, Harvard Business Review 12/2003; interval: Rocks, "
+            "Interval Estimation for the Net Promoter Score, The American Statistician 70(4), 2016",
+            dimensions=_DIMENSIONS,
+            rows=_rows("multiIf(score >= 9, 1, score <= 6, -1, 0)", _answers("nps", 0, 10, "low = 0 AND high = 10")),
+        ),
+        Metric(
+            name="csat",
+            title="Customer satisfaction",
+            unit="share",
+            statistic=share(),
+            definition="Share of answers in the upper quarter of their scale: 4 and 5 of 1 to 5.",
+            source="top-two-box; interval: Wilson, Journal of the American Statistical Association 22, 1927",
+            dimensions=_DIMENSIONS,
+            rows=_rows(f"toInt64({_SHARE_OF_SCALE} >= 0.75 - {ROUNDING})", _answers("csat", *DEFAULT_SCALES["csat"])),
+        ),
+        Metric(
+            name="ces",
+            title="Customer effort score",
+            unit="points from 1 to 7, 7 is easy",
+            statistic=mean(1000),
+            definition="Mean answer to how easy it was, brought to a scale of 1 to 7.",
+            source="Dixon, Freeman, Toman, Stop Trying to Delight Your Customers, Harvard Business Review 7/2010; "
+            "interval: Student, Biometrika 6, 1908",
+            dimensions=_DIMENSIONS,
+            rows=_rows(f"toInt64(round(1000 * (1 + 6 * {_SHARE_OF_SCALE})))", _answers("ces", *DEFAULT_SCALES["ces"])),
+        ),
+        Metric(
+            name="review_score",
+            title="Review score",
+            unit="stars from 1 to 5",
+            statistic=mean(1000),
+            definition="Mean rating in reviews, brought to 1 to 5 stars.",
+            source="schema.org AggregateRating; interval: Student, Biometrika 6, 1908",
+            dimensions=_DIMENSIONS,
+            rows=_rows(f"toInt64(round(1000 * (1 + 4 * {_SHARE_OF_SCALE})))", _reviews()),
+        ),
+    )
+
+
+def _rows(hit: str, answers: str) -> str:
+    return (
+        f"SELECT {periods('at')} AS periods,\n"
+        f"    {dims('products', channel='channel', stage='stage', campaign='campaign')} AS dims,\n"
+        f"    {hit} AS hit, 1 AS base\nFROM\n({answers}\n)"
+    )
+
+
+def _answers(instrument: str, low: float, high: float, condition: str = "high > low") -> str:
+    values = (
+        f"assumeNotNull({field('score', 'Float64')}) AS score, ifNull({field('scale_min', 'Float64')}, {low}) AS low, "
+        f"ifNull({field('scale_max', 'Float64')}, {high}) AS high"
+    )
+    return _said(
+        "survey.answered", values, f"JSONExtractString(t.body, 'instrument') = '{instrument}' AND {condition}", "score"
+    )
+
+
+def _reviews() -> str:
+    values = (
+        f"assumeNotNull({field('rating', 'Float64')}) AS score, toFloat64(1) AS low, "
+        f"ifNull({field('scale', 'Float64')}, 5) AS high"
+    )
+    return _said("review.published", values, "high > low", "rating")
+
+
+def _said(type_: str, values: str, condition: str, needed: str) -> str:
+    return f"""
+    SELECT t.occurred_at AS at, t.channel AS channel, {stage_of("t.type")} AS stage, {campaign()} AS campaign,
+        arrayDistinct(t.product_ids) AS products, {values}
+    FROM {{db}}.touchpoints AS t FINAL
+    WHERE {typed(type_)} AND JSONHas(t.body, '{needed}') AND {condition} AND score BETWEEN low AND high"""

@@ -1,0 +1,206 @@
+"""The views of the metrics: one of the same columns for each, and those whose shape differs."""
+
+from typing import Final
+
+from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.declarations import View, ViewColumn, view_columns_of
+from pipeline.warehouse.tables.types import LOW, MILLIS
+from pipeline.warehouse.views.expressions import ANCHORS
+from pipeline.warehouse.views.metrics.buying import buying_metrics
+from pipeline.warehouse.views.metrics.declaration import Metric
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
+from pipeline.warehouse.views.metrics.loyalty import customer_values, loyalty_metrics
+from pipeline.warehouse.views.metrics.statistics import wilson
+from pipeline.warehouse.views.metrics.support import support_metrics
+from pipeline.warehouse.views.metrics.surveys import survey_metrics
+
+_FLOAT: Final = "Nullable(Float64)"
+_SPREAD_OVER: Final = ("nps", "csat", "ces", "wait", "first_reply", "resolution")
+
+
+def metrics() -> tuple[Metric, ...]:
+    """Return every metric, in the order in which they are documented."""
+    return (*survey_metrics(), *support_metrics(), *buying_metrics(), *loyalty_metrics())
+
+
+def metric_views() -> tuple[View, ...]:
+    """Return the views of all metrics."""
+    return (_definitions(), *(_metric_view(metric) for metric in metrics()), _spread(), _cohorts(), _values())
+
+
+def _columns(unit: str) -> tuple[ViewColumn, ...]:
+    return view_columns_of(
+        [
+            ("metric", LOW, "m.metric", "The metric; v_metric_definitions says what it is."),
+            ("period", LOW, "m.period", "day, week (from Monday), month or all."),
+            ("period_start", "Nullable(Date)", "m.period_start", "First day of the period, UTC; NULL: all."),
+            ("dimension", LOW, "m.dimension", "What it is split by; all: not split."),
+            ("dimension_value", "String", "m.dimension_value", "Which part; empty for all."),
+            ("statistic", LOW, "m.result.1", "share, mean, net, rate, or a quantile: p50, p90, p99."),
+            ("n", "UInt64", "m.result.2", "Cases that it is made from."),
+            ("value", _FLOAT, "m.result.3", f"The value, in {unit}."),
+            ("low", _FLOAT, "m.result.4", "Lower end of the 95 % interval; NULL: cannot be told."),
+            ("high", _FLOAT, "m.result.5", "Upper end of the 95 % interval; NULL: cannot be told."),
+            ("unit", LOW, quote_text(unit), "Unit of value, low and high."),
+        ]
+    )
+
+
+def _metric_view(metric: Metric) -> View:
+    summed = ", ".join(f"{expression} AS {name}" for name, expression in metric.statistic.aggregates.items())
+    results = ", ".join(
+        f"({quote_text(label)}, toUInt64({n}), toNullable(toFloat64({value})), toNullable(toFloat64({low})), "
+        f"toNullable(toFloat64({high})))"
+        for label, n, value, low, high in metric.statistic.results
+    )
+    source = (
+        f"FROM\n(\n    SELECT {quote_text(metric.name)} AS metric, period, period_start, dimension, dimension_value,\n"
+        f"        arrayJoin([{results}]) AS result\n    FROM\n    (\n"
+        "        SELECT p.1 AS period, p.2 AS period_start, d.1 AS dimension, d.2 AS dimension_value,\n"
+        f"            {summed}\n        FROM\n        (\n{metric.rows}\n        )\n"
+        "        ARRAY JOIN periods AS p\n        ARRAY JOIN dims AS d\n"
+        "        GROUP BY period, period_start, dimension, dimension_value\n    )\n) AS m"
+    )
+    dimension = metric.dimensions[0]
+    return View(
+        name=metric.view,
+        comment=f"{metric.title}: {metric.definition}",
+        columns=_columns(metric.unit),
+        source=source,
+        question=f"{metric.title}, month by month?",
+        example="SELECT period_start, dimension_value, statistic, n, value, low, high\n"
+        f"FROM {metric.view}\nWHERE period = 'month' AND dimension = '{dimension}'\n"
+        "ORDER BY period_start, dimension_value, statistic",
+    )
+
+
+def _definitions() -> View:
+    rows = ",\n    ".join(
+        f"({quote_text(m.name)}, {quote_text(m.view)}, {quote_text(m.title)}, {quote_text(m.unit)}, "
+        f"{quote_text(m.definition)}, {quote_text(m.source)}, [{', '.join(map(quote_text, ('all', *m.dimensions)))}])"
+        for m in metrics()
+    )
+    texts = [
+        ("metric", "Name of the metric."),
+        ("view", "View that has it."),
+        ("title", "Name for people."),
+        ("unit", "Unit of its values."),
+        ("definition", "What it says."),
+        ("source", "Where formula and interval are from."),
+    ]
+    return View(
+        name="v_metric_definitions",
+        comment="Every metric with its definition, unit and source.",
+        columns=view_columns_of(
+            [
+                *((name, "String", f"d.{number}", comment) for number, (name, comment) in enumerate(texts, 1)),
+                ("dimensions", "Array(String)", "d.7", "What it can be split by."),
+            ]
+        ),
+        source=f"FROM\n(\n    SELECT arrayJoin([\n    {rows}]) AS d\n)",
+        question="Which metrics are there?",
+        example="SELECT metric, unit, definition FROM v_metric_definitions ORDER BY metric",
+    )
+
+
+def _spread() -> View:
+    parts = "\n    UNION ALL\n    ".join(
+        "SELECT metric, period, period_start, statistic, dimension_value, n, assumeNotNull(value) AS value, low, high, "
+        f"unit FROM {{db}}.v_metric_{name} WHERE dimension = 'channel' AND statistic NOT IN ('p90', 'p99')"
+        for name in _SPREAD_OVER
+    )
+    return View(
+        name="v_channel_spread",
+        comment="Consistency between channels: how far the best and the worst lie apart in score, wait and resolution.",
+        columns=view_columns_of(
+            [
+                ("metric", LOW, "c.metric", f"One of {', '.join(_SPREAD_OVER)}."),
+                ("period", LOW, "c.period", "day, week, month or all."),
+                ("period_start", "Nullable(Date)", "c.period_start", "First day of the period, UTC; NULL: all."),
+                ("statistic", LOW, "c.statistic", "What is compared: net, share, mean, or p50."),
+                ("channels", "UInt64", "count()", "Channels that have a value."),
+                ("least_n", "UInt64", "min(c.n)", "Cases of the channel with the fewest."),
+                ("lowest", "String", "min((c.value, c.dimension_value)).2", "Channel with the lowest value."),
+                ("highest", "String", "max((c.value, c.dimension_value)).2", "Channel with the highest value."),
+                ("spread", "Float64", "max(c.value) - min(c.value)", "Highest less lowest value."),
+                (
+                    "differ",
+                    "Bool",
+                    "ifNull(argMax(c.low, (c.value, c.dimension_value)) > argMin(c.high, "
+                    "(c.value, c.dimension_value)), false)",
+                    "Whether the intervals of highest and lowest lie apart.",
+                ),
+                ("unit", LOW, "any(c.unit)", "Unit of spread."),
+            ]
+        ),
+        source=f"FROM\n(\n    {parts}\n) AS c\nGROUP BY c.metric, c.period, c.period_start, c.statistic",
+        question="Is the service the same on every channel?",
+        example="SELECT metric, statistic, lowest, highest, spread, least_n, differ\n"
+        "FROM v_channel_spread\nWHERE period = 'all'\nORDER BY metric",
+    )
+
+
+def _cohorts() -> View:
+    low, high = wilson("c.active", "c.customers")
+    ordered = (
+        f"SELECT 'order' AS activity, {CUSTOMER} AS customer, groupUniqArray(toStartOfMonth(t.occurred_at)) AS months\n"
+        f"        FROM {{db}}.touchpoints AS t FINAL\n        {joined_customers()}\n"
+        "        WHERE t.type = 'order.placed' AND t.order_id != ''\n        GROUP BY customer"
+    )
+    anything = (
+        "SELECT 'touchpoint', s.ident_key, arrayDistinct(arrayMap(x -> toStartOfMonth(x), s.step_occurred_at))\n"
+        f"        FROM {{db}}.stitched AS s FINAL\n        WHERE {ANCHORS} AND s.touchpoints > 0"
+    )
+    offsets = (
+        "SELECT activity, arrayMin(months) AS cohort, arrayMap(m -> dateDiff('month', cohort, m), months) AS offsets,\n"
+        "            range(toUInt32(dateDiff('month', cohort, toDate(now64(3))))) AS whole\n"
+        f"        FROM\n        (\n        {ordered}\n        UNION ALL\n        {anything}\n        )"
+    )
+    return View(
+        name="v_cohorts",
+        comment="Cohort retention: of the customers who began in a month, the share active so many months later.",
+        columns=view_columns_of(
+            [
+                ("activity", LOW, "c.activity", "What counts as active: an order, or any touchpoint."),
+                ("cohort", "Date", "c.cohort", "Month of the first one, UTC."),
+                ("month", "UInt32", "toUInt32(c.month)", "Months later; 0 is the first; whole months only."),
+                ("customers", "UInt64", "c.customers", "Customers of the cohort."),
+                ("active", "UInt64", "c.active", "Those active in the month."),
+                ("value", "Float64", "c.active / c.customers", "Their share."),
+                ("low", _FLOAT, low, "Lower end of the 95 % interval, Wilson's."),
+                ("high", _FLOAT, high, "Upper end of it."),
+            ]
+        ),
+        source=(
+            "FROM\n(\n    SELECT activity, cohort, month, count() AS customers,\n"
+            "        countIf(has(offsets, month)) AS active\n"
+            f"    FROM\n    (\n        {offsets}\n    )\n    ARRAY JOIN whole AS month\n"
+            "    GROUP BY activity, cohort, month\n) AS c"
+        ),
+        question="How many of those who began together are still there?",
+        example="SELECT cohort, month, customers, active, round(value, 3) AS share\n"
+        "FROM v_cohorts\nWHERE activity = 'touchpoint'\nORDER BY cohort, month",
+    )
+
+
+def _values() -> View:
+    return View(
+        name="v_customer_values",
+        comment="What every customer paid so far and got back, by currency: the historic lifetime value.",
+        columns=view_columns_of(
+            [
+                ("customer_uid", "UUID", "c.customer", "The customer."),
+                ("currency", "String", "c.currency", "Currency, ISO 4217; amounts of two are never added."),
+                ("orders", "UInt64", "c.orders", "Orders with an amount in it."),
+                ("gross_minor", "Int64", "c.gross_minor", "Their amounts, in minor units."),
+                ("refunded_minor", "Int64", "c.refunded_minor", "Refunds in it."),
+                ("net_minor", "Int64", "c.net_minor", "Amounts less refunds."),
+                ("first_order_at", MILLIS, "c.first_order_at", "First of these orders."),
+                ("last_order_at", MILLIS, "c.last_order_at", "Last of these orders."),
+            ]
+        ),
+        source=f"FROM\n({customer_values()}\n) AS c",
+        question="Who are the most valuable customers?",
+        example="SELECT customer_uid, currency, orders, net_minor\nFROM v_customer_values\n"
+        "ORDER BY currency, net_minor DESC\nLIMIT 10",
+    )
