@@ -1,13 +1,18 @@
 """A shop over the real warehouse whose touchpoints are told by hand and whose metrics are read back."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from pipeline.config import ClickHouseSettings
+from pipeline.warehouse.connection import connect
+from pipeline.warehouse.migrate import migrate
+from tests.embedded.servers import WarehouseServer
 from tests.streaming.test_stitcher import Shop, make_shop
 
 START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
@@ -61,9 +66,28 @@ class Told:
         return self.cells(metric, dimension, period)[key]
 
 
+@pytest.fixture(scope="package")
+def metric_database(warehouse: WarehouseServer) -> Iterator[ClickHouseSettings]:
+    """One database with all views for all tests of this package; making the views anew for each would take longer."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    client = connect(ClickHouseSettings(url=SecretStr(f"{warehouse.url}/default")))
+    client.command(f"CREATE DATABASE {name}")
+    settings = ClickHouseSettings(url=SecretStr(f"{warehouse.url}/{name}"))
+    migrating = connect(settings)
+    migrate(migrating)
+    migrating.close()
+    yield settings
+    client.command(f"DROP DATABASE {name} SYNC")
+    client.close()
+
+
 @pytest.fixture
-def told(whole_database: ClickHouseSettings) -> Told:
-    return Told(make_shop(whole_database))
+def told(metric_database: ClickHouseSettings) -> Iterator[Told]:
+    """An empty shop."""
+    shop = make_shop(metric_database)
+    yield Told(shop)
+    for table in ("touchpoints", "identity_links", "identity_statements", "stitched", "landed"):
+        shop.query(f"TRUNCATE TABLE {table}")
 
 
 def about(cell: Cell) -> tuple[Any, ...]:
