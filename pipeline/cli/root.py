@@ -41,6 +41,9 @@ COMMANDS: dict[str, Entry] = {
         LOOK, "explain", "explain", "Explain why two identifiers are one customer, or what keeps them apart."
     ),
     "painpoints": Entry(LOOK, "painpoints", "painpoints", "Show what hurts: how often, whom, and where."),
+    "map": Entry(LOOK, "journey_map", "journey_map", "Draw what follows what in journeys, and where they end badly."),
+    "funnel": Entry(LOOK, "funnel", "funnel", "Count who goes through steps in order, and where the others stop."),
+    "paths": Entry(LOOK, "paths", "paths", "List the ways that journeys take, and how they end."),
     "rejected": Entry(LOOK, "rejected", "rejected", "Look at records that could not be landed, and why."),
     "restitch": Entry(CHANGE, "restitch", "restitch", "Make results again from the stored facts."),
     "rules": Entry(
