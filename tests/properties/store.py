@@ -73,6 +73,7 @@ class MemoryWarehouse:
         self.links: dict[tuple[bytes, bytes], Row] = {}
         self.statement_rows: list[Row] = []
         self.landed: list[Row] = []
+        self.rejected: list[Row] = []
         self.winners: dict[bytes, Row] = {}
         self._now = START
 
@@ -98,8 +99,8 @@ class MemoryWarehouse:
         self.statement_rows += frame.to_dicts()
 
     def insert_rejected(self, frame: pl.DataFrame) -> None:
-        """Nothing is refused in these histories."""
-        assert frame.is_empty()
+        """Append: who is named by values of the blocklist only is nobody."""
+        self.rejected += frame.to_dicts()
 
     def insert_landed(self, frame: pl.DataFrame) -> None:
         """Append."""
