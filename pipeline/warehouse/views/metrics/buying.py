@@ -15,6 +15,10 @@ _DIMENSIONS: Final = ("channel", "campaign", "product", "carrier")
 
 def buying_metrics() -> tuple[Metric, ...]:
     """Return the metrics of deliveries and returns."""
+    return (*_delivery_metrics(), *_return_metrics())
+
+
+def _delivery_metrics() -> tuple[Metric, ...]:
     return (
         Metric(
             name="on_time",
@@ -55,6 +59,11 @@ def buying_metrics() -> tuple[Metric, ...]:
                 "promise",
             ),
         ),
+    )
+
+
+def _return_metrics() -> tuple[Metric, ...]:
+    return (
         Metric(
             name="return_rate",
             title="Return rate",

@@ -18,6 +18,10 @@ _TICKETED: Final = tuple(f"support.ticket_{verb}" for verb in ("created", "updat
 
 def support_metrics() -> tuple[Metric, ...]:
     """Return the metrics of contacts with support."""
+    return (*_contact_metrics(), *_time_metrics())
+
+
+def _contact_metrics() -> tuple[Metric, ...]:
     return (
         Metric(
             name="first_contact_resolution",
@@ -54,6 +58,11 @@ def support_metrics() -> tuple[Metric, ...]:
             dimensions=("channel",),
             rows=_per_orders(),
         ),
+    )
+
+
+def _time_metrics() -> tuple[Metric, ...]:
+    return (
         Metric(
             name="wait",
             title="Wait for an answer",
