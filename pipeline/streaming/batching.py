@@ -15,15 +15,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 # Batches up to this long need no rest: news is fresh, and little comes twice within it.
-SHORT_BATCH = timedelta(milliseconds=500)
+SHORT_BATCH = timedelta(seconds=2)
+# Nothing new for this long: what waits is all there is, and resting would gain nothing.
+QUIET = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class LastBatch:
-    """How long a batch took, and how long ago it ended."""
+    """How long a batch took, how long ago it ended, and how long ago the newest chunk came."""
 
     took: timedelta
     since: timedelta
+    quiet_for: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,9 @@ class BatchPolicy:
         """
         if waiting_size >= self.max_size:
             return timedelta(0)
-        rest = min(last.took - SHORT_BATCH, self.max_rest) - last.since if last else timedelta(0)
+        rest = timedelta(0)
+        if last:
+            rest = min(min(last.took - SHORT_BATCH, self.max_rest) - last.since, QUIET - last.quiet_for)
         return max(timedelta(0), self.linger - waited, rest)
 
     def take(self, sizes: Sequence[int]) -> int:

@@ -183,7 +183,10 @@ class BatchRunner:
     def _patience(self) -> timedelta:
         now = time.monotonic()
         waited = timedelta(seconds=now - self._waiting[0].since)
-        last = None if self._ended_at is None else LastBatch(self._took, timedelta(seconds=now - self._ended_at))
+        last = None
+        if self._ended_at is not None:
+            since, quiet_for = now - self._ended_at, now - self._waiting[-1].since
+            last = LastBatch(self._took, timedelta(seconds=since), timedelta(seconds=quiet_for))
         return self._policy.patience(self._waiting_size, waited, last)
 
     def _pause(self) -> float:

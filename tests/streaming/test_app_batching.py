@@ -21,7 +21,7 @@ def test_enough_waits_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "since", "rest"), [(0.4, 0, 0), (4.5, 0, 4), (4.5, 3, 1), (4.5, 9, 0), (60, 0, 10), (60, 4, 6)]
+    ("took", "since", "rest"), [(1.9, 0, 0), (6, 0, 2), (6, 3, 1), (6, 9, 0), (60, 0, 2), (60, 9, 1)]
 )
 def test_work_that_gains_from_being_put_off_rests_as_long_as_the_last_batch_took(
     took: float, since: float, rest: float
@@ -31,6 +31,8 @@ def test_work_that_gains_from_being_put_off_rests_as_long_as_the_last_batch_took
     long_here = timedelta(minutes=1)
     assert policy.patience(1, long_here, last) == timedelta(seconds=rest)
     assert policy.patience(100, long_here, last) == timedelta(0), "a full batch waits for nothing"
+    alone = LastBatch(last.took, last.since, quiet_for=timedelta(seconds=2))
+    assert policy.patience(1, long_here, alone) == timedelta(0), "nothing more comes"
     assert POLICY.patience(1, long_here, last) == timedelta(0), "other work never rests"
 
 
