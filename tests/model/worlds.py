@@ -95,7 +95,9 @@ PEOPLE: Final = Shape(
     "people", {"alias": 3, "unlink": 3, "withdraw": 2, "log_in": 4, "order": 2, "kiosk": 2, "repeat": 1}
 )
 HOMES: Final = Shape("homes", {"sign": 6, "log_in": 2, "order": 2, "unlink": 1, "repeat": 1}, most=5)
-SHAPES: Final = {shape.name: shape for shape in (MIXED, HUBS, PEOPLE, HOMES)}
+MOVE: Final = Shape("move", {"move": 1}, 1, 1)
+MEETING: Final = Shape("meeting", {"meet": 1}, 1, 1, tight=True)
+SHAPES: Final = {shape.name: shape for shape in (MIXED, HUBS, PEOPLE, HOMES, MOVE, MEETING)}
 
 
 @cache
@@ -204,6 +206,18 @@ class _Maker:
 
     def _do_sign(self) -> None:
         self._send("account.registered", [self._account(), self._any("email", 2)])
+
+    def _do_move(self) -> None:
+        """An address belongs to one account, until an earlier touchpoint turns up that gives it to another."""
+        for account, minutes in (("c1", 70), ("c2", 0)):
+            moment = START_MS + minutes * _MINUTE
+            named = [("customer_id", account), ("email", "1@example.com")]
+            self._send("account.registered", named, occurred_at=moment)
+
+    def _do_meet(self) -> None:
+        """A device is one account's for some touchpoints, then another account's as well."""
+        for account in ("c1", "c1", "c2"):
+            self._send("account.signed_in", [("customer_id", account), ("cookie_id", "kiosk")])
 
     def _do_kiosk(self) -> None:
         who = self._random.choice([self._account(), self._account(), self._any("email", 3), self._any("loyalty_id", 2)])
