@@ -14,10 +14,9 @@ from multiprocessing.pool import Pool
 from typing import Final
 
 from tests.model.mutants import MUTANTS, Mutant
-from tests.model.schedules import SEEDS_PER_WORLD, Verdict, run_mutant, run_schedules
+from tests.model.schedules import MOST_SEEDS, SEEDS_PER_WORLD, first_caught, run_block, run_mutant, run_schedules
 
 _SCHEDULES: Final = 10_000
-_MOST_SEEDS: Final = 1_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +60,7 @@ def _replay(seed: int, mutant: Mutant | None) -> int:
 def _count_diverged(pool: Pool, schedules: int) -> int:
     blocks = [(first, min(first + SEEDS_PER_WORLD, schedules)) for first in range(0, schedules, SEEDS_PER_WORLD)]
     done = diverged = 0
-    for verdicts in pool.imap(_run_block, blocks):
+    for verdicts in pool.imap(run_block, blocks):
         for verdict in verdicts:
             if verdict.diverged is not None:
                 diverged += 1
@@ -72,22 +71,13 @@ def _count_diverged(pool: Pool, schedules: int) -> int:
     return diverged
 
 
-def _run_block(block: tuple[int, int]) -> list[Verdict]:
-    return list(run_schedules(range(*block)))
-
-
 def _survivors(pool: Pool, mutants: Sequence[Mutant]) -> int:
     survivors = 0
-    for mutant, caught_at in zip(mutants, pool.imap(_first_caught, [mutant.name for mutant in mutants]), strict=True):
+    for mutant, caught_at in zip(mutants, pool.imap(first_caught, [mutant.name for mutant in mutants]), strict=True):
         survivors += caught_at is None
-        verdict = f"SURVIVED {_MOST_SEEDS} schedules" if caught_at is None else f"caught at seed {caught_at}"
+        verdict = f"SURVIVED {MOST_SEEDS} schedules" if caught_at is None else f"caught at seed {caught_at}"
         say(f"  {mutant.name}: {verdict}")
     return survivors
-
-
-def _first_caught(name: str) -> int | None:
-    (mutant,) = (mutant for mutant in MUTANTS if mutant.name == name)
-    return next((verdict.seed for verdict in run_mutant(mutant, range(_MOST_SEEDS)) if verdict.diverged), None)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pipeline.streaming import stitcher
 from tests.model.happenings import draw
 from tests.model.judging import Diverged
 from tests.model.memory import Memory
-from tests.model.mutants import Mutant
+from tests.model.mutants import MUTANTS, Mutant
 from tests.model.pure import Decoded, remembered
 from tests.model.simulation import Simulation
 from tests.model.workers import Gear, rows_of
@@ -24,6 +24,7 @@ from tests.model.worlds import SHAPES, world
 
 SEEDS_PER_WORLD: Final = 50
 SEEDS_PER_MUTANT_WORLD: Final = 5
+MOST_SEEDS: Final = 1_000
 Tell = Callable[[str], None]
 _SHAPES: Final = tuple(SHAPES)
 
@@ -64,6 +65,17 @@ def run_mutant(mutant: Mutant, seeds: Iterable[int], tell: Tell | None = None) -
                 simulation = Simulation(made, Random(f"{mutant.name} {seed}"), mutant.happenings, gear, tell)
                 simulation.warehouse = mutant.warehouse()
                 yield _judged(seed, simulation)
+
+
+def run_block(block: tuple[int, int]) -> list[Verdict]:
+    """Run the schedules from one seed up to another (in a process of its own)."""
+    return list(run_schedules(range(*block)))
+
+
+def first_caught(name: str) -> int | None:
+    """Return the first seed that catches the mutant of this name; None: it survives (in a process of its own)."""
+    (mutant,) = (mutant for mutant in MUTANTS if mutant.name == name)
+    return next((verdict.seed for verdict in run_mutant(mutant, range(MOST_SEEDS)) if verdict.diverged), None)
 
 
 def _judged(seed: int, simulation: Simulation) -> Verdict:
