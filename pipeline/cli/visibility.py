@@ -110,9 +110,14 @@ class Visibility:
         behind = {}
         for spot, (low, high) in targets.items():
             account = accounts.get(spot)
-            missing = uncovered(account.spans if account else (), low, high)
-            if missing:
-                behind[spot] = (missing, f"{spot[0]}:{spot[1]} has {missing:,} of {high - low:,}")
+            spans = account.spans if account else ()
+            # Neither landed nor in the log any more: counted as lost with the next record that is read.
+            dropped = uncovered(spans, spans[0][0], low) if spans and spans[0][0] < low else 0
+            missing = uncovered(spans, low, high)
+            if missing or dropped:
+                told = f"{spot[0]}:{spot[1]} has {missing:,} of {high - low:,}"
+                told += f"; {dropped:,} more were dropped by the broker before they were read" if dropped else ""
+                behind[spot] = (missing + dropped, told)
         if not behind and self._settings.registry.url.get_secret_value() and (parked := count_parked(self._client)):
             return [Behind("records parked", parked, "the schema registry cannot say what their schema id names")]
         return _summed("records not landed", behind.values())
