@@ -24,8 +24,8 @@ _CONTENT: Final = b"tl.content"
 _CONTENT_HASH_BYTES: Final = 6
 _MAX_REVISION: Final = 2**32 - 1
 _MAX_48: Final = 2**48 - 1
-# About 40 MB of texts and keys when full: more people than are seen again soon.
-_REMEMBERED: Final = 200_000
+# About 15 MB of texts and keys when full: more people than are seen again soon.
+_REMEMBERED: Final = 70_000
 
 
 def secret_of(settings: IdentitySettings) -> bytes:

@@ -17,6 +17,7 @@ from pipeline.observability.health import Health
 from pipeline.observability.metrics import Metrics
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.runner import BatchRunner
+from pipeline.streaming.thrift import give_back_memory
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Vitals:
         self._runner = runner
         self._metrics = metrics
         self._health = health
+        self._is_at_rest = False
 
     async def run(self, progress_timeout: timedelta, topics: Sequence[str]) -> None:
         """
@@ -84,7 +86,16 @@ class Vitals:
                 self._show({topic: lags[topic] for topic in topics})
                 if not sum(lags.values()) and not self._runner.has_work:
                     self._health.sign("nothing to do")
+                    self._rest()
+                else:
+                    self._is_at_rest = False
             await asyncio.sleep(LOOK_EVERY.total_seconds())
+
+    def _rest(self) -> None:
+        """Keep no memory for work that may not come; once, when the work has ended."""
+        if not self._is_at_rest:
+            give_back_memory()
+        self._is_at_rest = True
 
     async def _lags(self) -> Counter[str] | None:
         consumer = self._app.consumer
@@ -94,12 +105,15 @@ class Vitals:
             # Without partitions there is nothing to do, unless a rebalance never ends.
             return None if self._app.rebalancing else lags
         try:
+            begins = await asyncio.wait_for(consumer.earliest_offsets(*committed), BROKER_TIMEOUT_S)
             ends = await asyncio.wait_for(consumer.highwaters(*committed), BROKER_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - whatever it is, the lag is unknown and the next look tells more
             logger.debug("lag is unknown: %r", error)
             return None
         for partition, end in ends.items():
-            lags[partition.topic] += max(0, end - committed.get(partition, end))
+            # What the broker dropped is no work: a consumer that waits for it would look stuck for ever.
+            read_to = max(committed.get(partition, end), begins.get(partition, 0))
+            lags[partition.topic] += max(0, end - read_to)
         return lags
 
     async def _look_for_broker(self) -> None:

@@ -14,7 +14,7 @@ from pipeline.embedded.warehouse.engine import Engine
 
 _INTERVAL_S = 1.0
 # The engine and this process need about 300 MB in any case.
-_LEAST_BYTES = 400_000_000
+_LEAST_BYTES = 310_000_000
 # Giving back takes up to 0.1 s of a core, and the pages have to be asked for anew: not for every megabyte.
 _GROWTH_BYTES = 50_000_000
 _AT_LEAST_EVERY = 5
