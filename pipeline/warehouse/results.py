@@ -53,7 +53,8 @@ FROM identity_statements WHERE {of} IN (SELECT ident_key FROM keys)
 """
 
 # A version later than `completed_at` of the batch that landed a link was read after that link was there. Where the
-# batch never completed, no INSERT outlives the margin.
+# batch never completed, no INSERT outlives the margin. A cap is crossed for certain once one more link than it allows
+# is there: landings overlap, so the one that took its stamp first may be the last to complete.
 _OVERLOOKED = """
 WITH
     links AS (
@@ -61,19 +62,19 @@ WITH
         FROM identity_links WHERE ident_key IN (SELECT ident_key FROM hubs)
         GROUP BY ident_key, neighbour_kind, neighbour
     ),
-    crossings AS (
+    seen AS (
         SELECT l.ident_key AS ident_key, l.neighbour_kind AS neighbour_kind,
-               any(h.all_kinds) AS all_kinds, arraySort(groupArray(l.linked_at))[any(h.cap) + 1] AS linked_at
-        FROM links AS l JOIN hubs AS h ON h.ident_key = l.ident_key AND h.neighbour_kind = toInt8(l.neighbour_kind)
-        GROUP BY l.ident_key, l.neighbour_kind
+               if(d.landed_at = l.linked_at, d.completed_at,
+                  l.linked_at + toIntervalMicrosecond({margin:UInt64})) AS at
+        FROM links AS l
+        LEFT JOIN (SELECT landed_at, max(completed_at) AS completed_at FROM landed GROUP BY landed_at) AS d
+            ON d.landed_at = l.linked_at
     ),
     known AS (
-        SELECT c.ident_key AS ident_key, c.neighbour_kind AS neighbour_kind, c.all_kinds AS all_kinds,
-               if(d.landed_at = c.linked_at, d.completed_at,
-                  c.linked_at + toIntervalMicrosecond({margin:UInt64})) AS at
-        FROM crossings AS c
-        LEFT JOIN (SELECT landed_at, max(completed_at) AS completed_at FROM landed GROUP BY landed_at) AS d
-            ON d.landed_at = c.linked_at
+        SELECT s.ident_key AS ident_key, s.neighbour_kind AS neighbour_kind,
+               any(h.all_kinds) AS all_kinds, arraySort(groupArray(s.at))[any(h.cap) + 1] AS at
+        FROM seen AS s JOIN hubs AS h ON h.ident_key = s.ident_key AND h.neighbour_kind = toInt8(s.neighbour_kind)
+        GROUP BY s.ident_key, s.neighbour_kind
     ),
     waiting AS (
         SELECT l.neighbour AS ident_key, max(k.at) AS at
