@@ -6,7 +6,7 @@ schedules is what brings that fault to light, with the sweep where it is about t
 would heal it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -101,6 +101,14 @@ class _NoMargin(Warehouse):
 
     def _known_at(self, landed_at: int, margin_us: int) -> int:  # noqa: ARG002 - the point of the mutant
         return super()._known_at(landed_at, 0)
+
+
+class _CrossedByStamps(Warehouse):
+    """The link that crossed the cap is told by when landings began, as if they completed in the same order."""
+
+    def _crossed_at(self, landed: Collection[int], cap: int, margin_us: int) -> int:
+        times = sorted(landed)
+        return self._known_at(times[cap] if cap < len(times) else 0, margin_us)
 
 
 class _SweepOfAllRules(Warehouse):
@@ -259,6 +267,13 @@ MUTANTS: Final[Sequence[Mutant]] = (
         known=59,
     ),
     Mutant("sweep without margin", HUBS.name, DYING, warehouse=_NoMargin, known=68),
+    Mutant(
+        "a crossing dated by the order of stamps",
+        MEETING.name,
+        replace(RACING, stalls_before=("insert_links",)),
+        warehouse=_CrossedByStamps,
+        known=3,
+    ),
     Mutant("dirty identifiers only", MIXED.name, QUIET, patching=_dirty_only, known=1),
     Mutant("a crossing hub's neighbours forgotten", HUBS.name, QUIET, hands=_Forgotten, known=10),
     Mutant(

@@ -106,12 +106,11 @@ class Simulation:
 
     def step(self, what: str) -> None:
         """Wait for the next turn."""
-        actor = self.stage.current
-        if actor is not None and actor.name in self._workers and not self._is_calm:
-            if what in self.happenings.stalls_before and self._chance(_STRIKES):
+        actor, chances = self.stage.current, self.happenings
+        if actor is not None and actor.name in self._workers and self._goes_wrong():
+            if what in chances.stalls_before and self._chance(_STRIKES):
                 self._stall(actor)
-            if what in self.happenings.crashes_before and self._chance(_STRIKES):
-                actor.at = what
+            if what in chances.crashes_before and self._chance(_STRIKES):
                 self._crash(actor)
         self.stage.step(what)
         self._say(what)
@@ -127,11 +126,14 @@ class Simulation:
 
     def is_unavailable(self) -> bool:
         """Say whether the call at hand fails."""
-        return not self._is_calm and self._chance(self.happenings.unavailable)
+        return self._goes_wrong() and self._chance(self.happenings.unavailable)
 
     def is_lost(self) -> bool:
         """Say whether an announcement is forgotten."""
         return not self._is_calm and self._chance(self.happenings.lose)
+
+    def _goes_wrong(self) -> bool:
+        return not self._is_calm and self._steps <= self.happenings.steps
 
     def commits_now(self) -> bool:
         """Say whether what is finished is committed now."""
@@ -150,7 +152,8 @@ class Simulation:
         self._hire("stitch", 0)
         self._hire("stitch", 1)
         self._rules_change_at = self.random.randint(0, self.happenings.steps) if len(self._versions) > 1 else None
-        self._rebalance_all()
+        for group in self._groups():
+            self._rebalance(group)
 
     def _hire(self, role: str, slot: int, rules_version: int = 1) -> None:
         rules = self.world.rules[rules_version]
@@ -214,12 +217,12 @@ class Simulation:
             self._rewind()
 
     def _crash(self, actor: Actor) -> None:
-        worker = self._workers[actor.name]
-        self._note(f"{actor.name} crashes before it {actor.at}")
+        self._note(f"{actor.name} crashes")
         for part in (actor, self._lanes.get(actor.name)):
             if part is not None:
                 part.is_doomed = True
                 part.is_done = part.is_done or part.thread is None
+        worker = self._workers[actor.name]
         role, slot = worker.owner.machine.split("-")
         self._hire(role, int(slot), worker.owner.reader.rules_version)
         if self._chance(0.7):
@@ -269,10 +272,6 @@ class Simulation:
         self.broker.assign(group, living, self.random)
         self._note(f"rebalance of {group}")
 
-    def _rebalance_all(self) -> None:
-        for group in self._groups():
-            self._rebalance(group)
-
     def _calm_down(self) -> None:
         """Nothing happens any more; some who stalled stay behind, to finish after everybody else."""
         self._is_calm = True
@@ -284,7 +283,8 @@ class Simulation:
         for role in ("land", "stitch"):
             for version in [1] if role == "land" else self._versions:
                 self._hire(role, 9, version)
-        self._rebalance_all()
+        for group in self._groups():
+            self._rebalance(group)
         self.stage.play()
 
     def _wait(self) -> None:

@@ -136,10 +136,9 @@ class Warehouse:
         links = self._links_of({hub[0] for hub in hubs})
         known: list[tuple[bytes, int, bool, int]] = []
         for key, neighbour_kind, cap, all_kinds in hubs:
-            times = sorted(at for (one, kind, _), at in links.items() if (one, kind) == (key, neighbour_kind))
-            if times:
-                at = times[cap] if cap < len(times) else 0
-                known.append((key, neighbour_kind, all_kinds, self._known_at(at, who.margin_us)))
+            landed = [at for (one, kind, _), at in links.items() if (one, kind) == (key, neighbour_kind)]
+            if landed:
+                known.append((key, neighbour_kind, all_kinds, self._crossed_at(landed, cap, who.margin_us)))
         versions = self._versions(who.rules_version)
         waiting: dict[bytes, int] = {}
         for one, kind, neighbour in links:
@@ -173,6 +172,11 @@ class Warehouse:
             place = (row.ident_key, row.neighbour_kind, row.neighbour)
             links[place] = min(row.first_landed_at, links.get(place, row.first_landed_at))
         return links
+
+    def _crossed_at(self, landed: Collection[int], cap: int, margin_us: int) -> int:
+        """Return from when on a later version has read more links than the cap allows."""
+        times = sorted(self._known_at(at, margin_us) for at in landed)
+        return times[cap] if cap < len(times) else 0
 
     def _known_at(self, landed_at: int, margin_us: int) -> int:
         """Return from when on a later version has read what landed then."""
