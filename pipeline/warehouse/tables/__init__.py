@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pipeline.warehouse.declarations import Table
+from pipeline.warehouse.tables.analysis import PERSONA_RULES
 from pipeline.warehouse.tables.bookkeeping import (
     ACTIVE_RULES,
     KAFKA_OFFSETS,
@@ -43,6 +44,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RULES,
             RULES_PROGRESS,
             ACTIVE_RULES,
+            PERSONA_RULES,
             IDENTITY_LEDGER,
             STITCHED,
         )
@@ -58,6 +60,7 @@ __all__ = [
     "LANDED",
     "LANDING_SETTINGS",
     "PARKED",
+    "PERSONA_RULES",
     "REJECTED",
     "REPAIRS",
     "RULES",

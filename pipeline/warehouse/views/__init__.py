@@ -19,6 +19,7 @@ from pipeline.warehouse.views.loops import loops_view
 from pipeline.warehouse.views.metrics import metric_views
 from pipeline.warehouse.views.pain_points import pain_points_view
 from pipeline.warehouse.views.paths import paths_view, variants_view
+from pipeline.warehouse.views.personas import persona_definitions_view, persona_history_view, personas_view, rfm_view
 from pipeline.warehouse.views.rejected import rejected_view
 from pipeline.warehouse.views.stages import journey_stages_view, stage_drop_off_view, stage_times_view
 from pipeline.warehouse.views.touchpoints import touchpoints_view
@@ -51,6 +52,10 @@ def core_views() -> Mapping[str, View]:
         stage_drop_off_view(),
         attribution_view(),
         customers_view(),
+        personas_view(),
+        persona_history_view(),
+        persona_definitions_view(),
+        rfm_view(),
         identities_view(),
         ledger_view(),
         rejected_view(),

@@ -1,0 +1,179 @@
+"""
+SQL that tells what a customer was at given times: features of the facts up to then, and the persona.
+
+The rule owned here: features are computed from facts alone, for any time alike, so that "now" and "then" cannot differ
+in anything but the time. Everything is arrays within a customer's row: `points` holds the times (in milliseconds) and
+each feature has one value a point.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.persona_rules import FEATURES, default_personas
+from pipeline.warehouse.persona_store import persona_columns
+from pipeline.warehouse.tables.analysis import PERSONA_RULES
+from pipeline.warehouse.views.expressions import ANCHORS
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
+
+NOW_MS: Final = "toUnixTimestamp64Milli(now64(3))"
+FOREVER: Final = 2**62
+_MS: Final = "toUnixTimestamp64Milli"
+_ORDERED: Final = "t.type = 'order.placed' AND t.order_id != ''"
+_REFUNDED: Final = "t.type = 'refund.issued' AND isNotNull(t.amount_minor)"
+
+
+@cache
+def declared() -> str:
+    """Return a scalar subquery with the personas that hold: a tuple of the arrays of `persona_rules`."""
+    columns = [column for column in PERSONA_RULES.columns if column.name not in ("set_at", "document")]
+    package = persona_columns(default_personas())
+    arrays = ", ".join(f"CAST({_literal(package[column.name])}, '{column.type}')" for column in columns)
+    names = ", ".join(column.name for column in columns)
+    return (
+        f"(SELECT if(empty(newest.1), tuple({arrays}), newest)\n"
+        f"    FROM (SELECT argMax(tuple({names}), set_at) AS newest FROM {{db}}.persona_rules))"
+    )
+
+
+def part(name: str, rules: str = "rules") -> str:
+    """Return the array of that name within the declared personas."""
+    names = [column.name for column in PERSONA_RULES.columns if column.name not in ("set_at", "document")]
+    return f"{rules}.{names.index(name) + 1}"
+
+
+def bought() -> str:
+    """
+    Return what every customer bought: placed (times of orders), sent_back (times by which they were), money.
+
+    `money` is (time, currency, signed minor units, 1 for an order): of an order the first amount counts.
+    """
+    return f"""
+    SELECT customer, arraySort(groupArrayIf(placed_at, orders > 0)) AS placed,
+        arraySort(groupArrayIf(greatest(placed_at, back_at), orders > 0 AND backs > 0)) AS sent_back,
+        arraySort(arrayConcat(groupArrayIf((first.1, first.3, first.4, toUInt8(1)), amounts > 0),
+            arrayFlatten(groupArray(refunds)))) AS money
+    FROM
+    (
+        SELECT {CUSTOMER} AS customer, t.order_id AS order_id, countIf({_ORDERED}) AS orders,
+            minIf({_MS}(t.occurred_at), {_ORDERED}) AS placed_at,
+            countIf({_ORDERED} AND isNotNull(t.amount_minor)) AS amounts,
+            minIf(tuple({_MS}(t.occurred_at), toString(t.event_uid), toString(t.currency), ifNull(t.amount_minor, 0)),
+                {_ORDERED} AND isNotNull(t.amount_minor)) AS first,
+            countIf(t.type = 'return.requested' AND t.order_id != '') AS backs,
+            minIf({_MS}(t.occurred_at), t.type = 'return.requested' AND t.order_id != '') AS back_at,
+            groupArrayIf(({_MS}(t.occurred_at), toString(t.currency), -ifNull(t.amount_minor, 0), toUInt8(0)),
+                {_REFUNDED}) AS refunds
+        FROM {{db}}.touchpoints AS t FINAL
+        {joined_customers()}
+        WHERE t.type IN ('order.placed', 'return.requested', 'refund.issued')
+        GROUP BY customer, order_id
+    )
+    GROUP BY customer"""
+
+
+def judged(points: str, more: Sequence[str] = ()) -> str:
+    """
+    Return every customer with points, features and the number of the persona at each point.
+
+    Args:
+        points: Expression of the times; sees the columns of `_customers`.
+        more: Further columns of the answer.
+    """
+    values = _features()
+    arguments = ", ".join(f"x_{feature.name}" for feature in FEATURES)
+    arrays = ", ".join(f"f_{feature.name}" for feature in FEATURES)
+    matches = (
+        "arrayFilter((p, f, c, least, most) -> c IN ('', x_currency) "
+        f"AND [{arguments}][f] BETWEEN least AND most, "
+        + ", ".join(part(f"condition_{name}") for name in ("persona", "feature", "currency", "least", "most"))
+        + ")"
+    )
+    first = (
+        f"arrayFirstIndex((n, p) -> n = countEqual({matches}, p), {part('needed')}, arrayEnumerate({part('needed')}))"
+    )
+    features = ", ".join(
+        f"{values[feature.name]} AS f_{feature.name}" for feature in FEATURES if feature.name != "orders"
+    )
+    # An alias is worked out anew wherever it is used; a column of a subquery once.
+    return f"""
+    WITH {declared()} AS rules
+    SELECT customer, points, {"".join(f"{column}, " for column in more)}currencies, {arrays},
+        arrayMap(({arguments}, x_currency) -> {first}, {arrays}, currencies) AS numbers
+    FROM
+    (
+        SELECT *, {features}
+        FROM
+        (
+            SELECT *, {_main_currency()} AS currencies, {values["orders"]} AS f_orders
+            FROM (SELECT *, {points} AS points FROM ({_customers()}
+            ))
+        )
+    )"""
+
+
+def _features() -> dict[str, str]:
+    since = "arrayMap(p -> if({count} = 0, -1, p - {last}), points)"
+    orders = "arrayCount(x -> x <= p, placed)"
+    # Between two gaps the elapsed time is less than every bound on it, as if the last touchpoint were now.
+    quiet = "arrayFirst(g -> g.1 <= p AND p < g.2, gaps)"
+    return {
+        "orders": f"arrayMap(p -> toInt64({orders}), points)",
+        "days_since_order": since.format(count=orders, last=f"placed[{orders}]"),
+        "days_since_first_order": since.format(count=orders, last="placed[1]"),
+        "days_since_touchpoint": f"arrayMap(p -> if({quiet}.2 = 0, 0, p - {quiet}.1), points)",
+        "days_known": "arrayMap(p -> p - first_seen, points)",
+        "net_spent": "arrayMap((p, c) -> toInt64(arraySum(m -> if(m.1 <= p AND m.2 = c, m.3, 0), money)), "
+        "points, currencies)",
+        "percent_returned": "arrayMap((p, n) -> if(n = 0, 0, "
+        "toInt64(intDiv(100000000 * arrayCount(x -> x <= p, sent_back), n))), points, f_orders)",
+        "pain_points": "arrayMap(p -> toInt64(arrayCount(x -> x <= p, hurt)), points)",
+    }
+
+
+def _main_currency() -> str:
+    """Return the currency of most orders up to each point, of equally many the first by name; empty without any."""
+    count = "arrayCount(m -> m.1 <= p AND m.2 = c AND m.4 = 1, money)"
+    return (
+        f"arrayMap(p -> arraySort(c -> (-toInt64({count}), c), arrayDistinct(arrayMap(m -> m.2, "
+        "arrayFilter(m -> m.1 <= p AND m.4 = 1, money))))[1], points)"
+    )
+
+
+def _customers() -> str:
+    """
+    Return every customer with a touchpoint that counts: customer, first_seen, hurt, gaps, and what it bought.
+
+    `gaps` are (last touchpoint before, first after) of the silences that a persona can tell from a day's.
+    """
+    following = f"arrayPopFront(arrayPushBack(times, {FOREVER}))"
+    quiet = offsets("days_since_touchpoint")
+    return f"""
+                SELECT * EXCEPT (times), arrayFilter(g -> g.2 - g.1 > shortest, arrayZip(times, {following})) AS gaps
+                FROM
+                (
+                    SELECT s.ident_key AS customer, {_MS}(s.first_seen_at) AS first_seen,
+                        arrayMap((d, o) -> {_MS}(ifNull(d, o)), s.pain_due_at, s.pain_occurred_at) AS hurt,
+                        arrayMap(x -> {_MS}(x), s.step_occurred_at) AS times,
+                        b.placed AS placed, b.sent_back AS sent_back, b.money AS money,
+                        (SELECT arrayMin(arrayPushBack({quiet}, {FOREVER})) - 1) AS shortest
+                    FROM {{db}}.stitched AS s FINAL
+                    LEFT ANY JOIN ({bought()}
+                    ) AS b ON b.customer = s.ident_key
+                    WHERE {ANCHORS} AND s.touchpoints > 0
+                )"""
+
+
+def offsets(feature: str) -> str:
+    """Return after how many milliseconds a condition on a feature that grows with time begins or ceases to hold."""
+    number = [known.name for known in FEATURES].index(feature) + 1
+    bounds = f"{part('condition_least')}, {part('condition_most')}"
+    return (
+        "arrayFilter(o -> o > 0 AND o < 4000000000000000000, arrayFlatten(arrayMap((f, least, most) -> "
+        f"if(f = {number}, [least, most + 1], []), {part('condition_feature')}, {bounds})))"
+    )
+
+
+def _literal(values: Sequence[object]) -> str:
+    return "[" + ", ".join(quote_text(value) if isinstance(value, str) else str(value) for value in values) + "]"
