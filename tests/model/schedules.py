@@ -18,6 +18,7 @@ from tests.model.judging import Diverged
 from tests.model.memory import Memory
 from tests.model.mutants import MUTANTS, Mutant
 from tests.model.pure import Decoded, remembered
+from tests.model.script import Script
 from tests.model.simulation import Simulation
 from tests.model.workers import Gear, rows_of
 from tests.model.worlds import SHAPES, world
@@ -64,6 +65,7 @@ def run_mutant(mutant: Mutant, seeds: Iterable[int], tell: Tell | None = None) -
             for seed in of_world:
                 simulation = Simulation(made, Random(f"{mutant.name} {seed}"), mutant.happenings, gear, tell)
                 simulation.warehouse = mutant.warehouse()
+                simulation.script = Script(mutant.script)
                 yield _judged(seed, simulation)
 
 

@@ -24,6 +24,7 @@ from tests.model.expected import expected_views
 from tests.model.hands import Owner
 from tests.model.happenings import Happenings
 from tests.model.judging import Diverged, difference
+from tests.model.script import Script
 from tests.model.stage import Actor, Stage
 from tests.model.views import seen_views
 from tests.model.warehouse import Reader, Warehouse
@@ -74,16 +75,16 @@ class Simulation:
         self.clocks = Clocks()
         self.broker = Broker({place: list(log) for place, log in world.logs.items()})
         self.stage = Stage(self._direct)
+        self.script = Script(())
         self._tell = tell
         self.deferred: dict[str, set[bytes]] = {}
         # What a dead worker's slow lane left undone is the sweep's to find.
         self.has_slow_lane = happenings.has_sweep
         self._workers: dict[str, Worker] = {}
         self._lanes: dict[str, Actor] = {}
-        self._steps = 0
+        self._steps = self._born = 0
         self._is_calm = False
         self._versions = [1, 2] if happenings.changes_rules else [1]
-        self._born = 0
         self._begin()
 
     def run(self) -> None:
@@ -147,10 +148,9 @@ class Simulation:
             if self.happenings.skew_us:
                 self.clocks.off_us[machine] = self.random.randint(-self.happenings.skew_us, self.happenings.skew_us)
         self.stage.enter(Actor("producer", self._produce))
-        self._hire("land", 0)
-        self._hire("land", 1)
-        self._hire("stitch", 0)
-        self._hire("stitch", 1)
+        for role in ("land", "stitch"):
+            self._hire(role, 0)
+            self._hire(role, 1)
         self._rules_change_at = self.random.randint(0, self.happenings.steps) if len(self._versions) > 1 else None
         for group in self._groups():
             self._rebalance(group)
@@ -180,13 +180,14 @@ class Simulation:
             raise Diverged("it never comes to rest")
         self.clocks.pass_by(self.random.randint(1, self.happenings.tick_us))
         if not self._is_calm:
+            if scripted := self.script.choose(self.stage.actors):
+                return scripted
             self._happen()
         able = [actor for actor in self.stage.actors if not actor.is_done and actor.is_ready()]
         ready = [actor for actor in able if actor.stalled_until <= self._steps]
-        if not ready:
-            if self._is_calm or not able:
-                return None
-            ready = able
+        if not ready and (self._is_calm or not able):
+            return None
+        ready = ready or able
         if self.stage.current in ready and self._chance(self.happenings.stick):
             return self.stage.current
         return self.random.choice(ready)
@@ -293,8 +294,8 @@ class Simulation:
             stale = {key for version in self._versions for key in self._stale(version)}
             if not stale:
                 break
-            keys = pl.Series("ident_key", sorted(stale), dtype=pl.Binary)
-            announced = pl.DataFrame({"subject": keys, "ident_key": keys})
+            keys = pl.Series("subject", sorted(stale), dtype=pl.Binary)
+            announced = pl.DataFrame([keys, keys.alias("ident_key")])
             self._note(f"wait announces {len(stale)} stale identifiers")
             records = dirty_records(announced, self.broker.partitions(STITCH_DIRTY))
             self.broker.append(list(records), self.clocks.true_us // 1000, is_lost=False)

@@ -97,7 +97,9 @@ PEOPLE: Final = Shape(
 HOMES: Final = Shape("homes", {"sign": 6, "log_in": 2, "order": 2, "unlink": 1, "repeat": 1}, most=5)
 MOVE: Final = Shape("move", {"move": 1}, 1, 1)
 MEETING: Final = Shape("meeting", {"meet": 1}, 1, 1, tight=True)
+CROWD: Final = Shape("crowd", {"gather": 1}, 1, 1)
 SHAPES: Final = {shape.name: shape for shape in (MIXED, HUBS, PEOPLE, HOMES, MOVE, MEETING)}
+_ALL_SHAPES: Final = {**SHAPES, CROWD.name: CROWD}
 
 
 @cache
@@ -105,7 +107,7 @@ def world(number: int, shape: str = MIXED.name) -> World:
     """Make a world."""
     random = Random(f"{shape} {number}")
     maker = _Maker(random)
-    chosen = SHAPES[shape]
+    chosen = _ALL_SHAPES[shape]
     names, weights = list(chosen.weights), list(chosen.weights.values())
     for _ in range(random.randint(chosen.fewest, chosen.most)):
         maker.happen(random.choices(names, weights)[0])
@@ -218,6 +220,11 @@ class _Maker:
         """A device is one account's for some touchpoints, then another account's as well."""
         for account in ("c1", "c1", "c2"):
             self._send("account.signed_in", [("customer_id", account), ("cookie_id", "kiosk")])
+
+    def _do_gather(self) -> None:
+        """A device is used by one person after the other, each of them another subject, until it is too many."""
+        for number in (1, 2, 3):
+            self._send("web.page_viewed", [("email", f"{number}@example.com"), ("cookie_id", "kiosk")], **self._page())
 
     def _do_kiosk(self) -> None:
         who = self._random.choice([self._account(), self._account(), self._any("email", 3), self._any("loyalty_id", 2)])
