@@ -51,15 +51,18 @@ def produce(bootstrap: str, topic: str, values: Iterable[bytes], partition: int 
     return count
 
 
-def trickle(bootstrap: str, topic: str, partitions: int, rounds: int) -> None:
-    """Write 50 records to every partition, again and again with pauses."""
+def trickle(bootstrap: str, topic: str, partitions: int, is_enough: Callable[[], bool]) -> int:
+    """Write 50 records to every partition, again and again with pauses until it is enough; return how many each has."""
     producer = Producer({"bootstrap.servers": bootstrap})
-    for _ in range(rounds):
+    written = 0
+    while not is_enough():
         for partition in range(partitions):
             for _ in range(50):
                 producer.produce(topic, b"x", partition=partition)
         producer.flush(10)
+        written += 50
         time.sleep(0.05)
+    return written
 
 
 def committed(bootstrap: str, group: str, topic: str, partition: int = 0) -> int | None:
