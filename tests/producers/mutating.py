@@ -1,6 +1,7 @@
 """Changing touchpoints and bytes a little, in the ways in which senders and networks get them wrong."""
 
 import random
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -64,12 +65,16 @@ class Mutator:
             case 1 if isinstance(place, dict):
                 place[self.chance.choice(ODD_TEXTS[:12]) or "new"] = place[step]
             case 2:
-                deep: Any = self.chance.choice(ODD_VALUES)
+                deep: Any = self._odd()
                 for _ in range(self.chance.choice((3, 40, 400))):
                     deep = [deep] if self.chance.random() < 0.5 else {"a": deep}
                 place[step] = deep
             case _:
-                place[step] = self.chance.choice(ODD_VALUES)
+                place[step] = self._odd()
+
+    def _odd(self) -> Any:
+        # A copy: it may be changed in its turn, and must not come to hold itself.
+        return deepcopy(self.chance.choice(ODD_VALUES))
 
     def data(self, data: bytes) -> bytes:
         out = bytearray(data)
