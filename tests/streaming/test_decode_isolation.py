@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts.reasons import Problem, Reason
+from pipeline.contracts.reasons import Reason
 from pipeline.contracts.schemas import writer_schema
 from pipeline.contracts.touchpoint import decode_touchpoint, encode_touchpoint
 from pipeline.contracts.types import FAMILIES
@@ -177,13 +177,15 @@ def test_skimming_accepts_what_a_block_alone_accepts(values: list[bytes]) -> Non
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(mutations(), min_size=1, max_size=20))
+@example([golden("account.registered").replace(b"account.reg", b"\0ccount.reg").replace(b"4711\0", b"4711\x80")])
 @example([golden("social.mentioned").replace(b"maja.outdoors\x00", b"maja.outdoors\x80")])
 def test_columns_hold_what_record_by_record_decoding_reads(values: list[bytes]) -> None:
     """
     Fastavro is the other reader.
 
     It refuses some indexes of unions that columns take for the branch that is not null, and takes numbers and flags
-    that lie outside their type, which columns refuse: written again, such a record has other bytes.
+    that lie outside their type, which columns refuse: written again, such a record has other bytes. What both
+    refuse may have two faults, of which each names the one that it meets first.
     """
     decoded = decode(values)
     for family, frame in decoded.families.items():
@@ -194,10 +196,10 @@ def test_columns_hold_what_record_by_record_decoding_reads(values: list[bytes]) 
                 assert found == expected
     for rejection in decoded.rejections:
         expected = decode_touchpoint(values[rejection.row])
-        if not isinstance(expected, Problem) or expected.reason is not Reason.UNDECODABLE:
+        if isinstance(expected, dict):
             words = ("32 bits", "byte 0 or 1", "finite", "symbols", "more than 10 bytes")
             is_named = any(word in rejection.problem.detail for word in words)
-            is_odd = isinstance(expected, dict) and encode_touchpoint(expected).value != values[rejection.row]
+            is_odd = encode_touchpoint(expected).value != values[rejection.row]
             assert is_named or is_odd, rejection
 
 
