@@ -28,7 +28,7 @@ demo: setup ## run the main job on the embedded default and show what it finds
 test: setup ## run all tests; those against Apache Kafka too where java and mvn are
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory kafka || true; $(MAKE) --no-print-directory registry || true; \
 	else echo "test: without java and mvn the tests against Apache Kafka and a schema registry are skipped; install both, then run it again" >&2; fi
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	RUST_BACKTRACE=0 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 kafka: setup ## get Apache Kafka for `throughline up --broker kafka` (needs java 17 and mvn)
 	@$(BIN)/python -m pipeline.embedded.kafka.obtain
