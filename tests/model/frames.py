@@ -7,6 +7,7 @@ Stamps go in as plain numbers of microseconds. Nothing here decides anything.
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
@@ -62,6 +63,7 @@ SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
 }
 
 
+@lru_cache(maxsize=2_000)
 def frame_of(method: str, answer: Answer) -> pl.DataFrame | pl.Series:
     """Return an answer as the real store gives it."""
     if method in ("overlooked_neighbours", "stale_identifiers"):

@@ -46,11 +46,18 @@ _ASKING: Final = (("close_blocks", 1), ("ledger_entries", 4))
 def remembered() -> Iterator[None]:
     """Remember the pure functions of stitching while this is open."""
     with ExitStack() as stack:
+        stack.enter_context(patch.object(stitcher, "_groups", _listing(stitcher._groups)))
         for module, name in _PURE:
             stack.enter_context(patch.object(module, name, _remembering(getattr(module, name))))
         for name, place in _ASKING:
             stack.enter_context(patch.object(stitcher, name, _asking(getattr(stitcher, name), place)))
         yield
+
+
+def _listing(function: Callable[..., Iterator[pl.DataFrame]]) -> Callable[..., list[pl.DataFrame]]:
+    """Remember the groups that identities are written in, by how large a group may be too."""
+    remembering = _remembering(lambda _size, *arguments: list(function(*arguments)))
+    return lambda *arguments: cast(list[pl.DataFrame], remembering(stitcher._GROUP_IDENTIFIERS, *arguments))
 
 
 def _asking(function: Callable[..., Any], place: int) -> Callable[..., Any]:
