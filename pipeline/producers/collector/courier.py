@@ -7,7 +7,6 @@ sent by an idempotent producer: that one can end for good when a broker forgets 
 """
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -34,13 +33,18 @@ _RETRY_LATER_S: Final = 5
 _LOOK_PATIENCE: Final = timedelta(seconds=2)
 _LOOK_PAUSE_S: Final = 0.05
 
+# What a report may be late: little beside the linger, and few looks a second.
+_REPORT_PAUSE_S: Final = 0.002
+
 Addressed = tuple[EncodedTouchpoint, Target]
 """A record and the partition that it goes to."""
 
 
 class Courier:
     """
-    One producer, with a thread that collects its delivery reports; used from one event loop.
+    One producer, whose delivery reports the event loop collects itself while any are due; used from one event loop.
+
+    A thread for the reports would have to wait for the interpreter anew for each of them, and the loop for the thread.
 
     Args:
         kafka: Address, and how far readers may lag.
@@ -57,9 +61,7 @@ class Courier:
         self._producer = Producer({**producer_config(kafka, delivery_timeout), "linger.ms": 5})
         self._bytes = 0
         self._records = 0
-        self._is_closing = threading.Event()
-        self._thread = threading.Thread(target=self._collect_reports, name="delivery-reports", daemon=True)
-        self._thread.start()
+        self._look_for_reports: asyncio.TimerHandle | None = None
 
     async def deliver(self, records: Sequence[EncodedTouchpoint]) -> None:
         """
@@ -96,9 +98,11 @@ class Courier:
         return " ".join((str(cluster.cluster_id), *places))
 
     def close(self) -> None:
-        """Wait for what is on its way, as long as the delivery time-out allows, and let go of the broker."""
-        self._is_closing.set()
-        self._thread.join()
+        """
+        Wait for what is on its way, as long as the delivery time-out allows, and let go of the broker.
+
+        To be called when no request waits any more.
+        """
         self._producer.flush()
         self._watcher.close()
 
@@ -140,17 +144,18 @@ class Courier:
 
     async def _confirm_all(self, records: Sequence[EncodedTouchpoint]) -> None:
         """Produce records to whichever partition their keys lead to; nobody asks where they lie."""
-        parcel = _Parcel(asyncio.get_running_loop(), len(records))
+        parcel = _Parcel(len(records))
         produce, report = self._producer.produce, parcel.count_report
         for record in records:
             try:
                 produce(record.topic, record.value, record.key, on_delivery=report)
             except (BufferError, KafkaException) as error:
                 parcel.fail(str(error))
+        self._await_reports()
         self._check(await parcel.arrived)
 
     async def _confirm(self, piece: Sequence[Addressed]) -> None:
-        parcel = _Parcel(asyncio.get_running_loop(), len(piece))
+        parcel = _Parcel(len(piece))
         for number, (record, (topic, partition)) in enumerate(piece):
             report = partial(parcel.report, number)
             try:
@@ -159,6 +164,7 @@ class Courier:
                 )
             except (BufferError, KafkaException) as error:
                 parcel.fail(str(error))
+        self._await_reports()
         failure = await parcel.arrived
         for (record, target), offset in zip(piece, parcel.offsets, strict=True):
             self._ledger.note_settled(target, _size(record), offset)
@@ -169,9 +175,16 @@ class Courier:
             self._watcher.forget()
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"Kafka did not confirm: {failure}", _RETRY_LATER_S)
 
+    def _await_reports(self) -> None:
+        """See to it that reports are looked for until all are there."""
+        if self._look_for_reports is None:
+            self._look_for_reports = asyncio.get_running_loop().call_later(_REPORT_PAUSE_S, self._collect_reports)
+
     def _collect_reports(self) -> None:
-        while not self._is_closing.is_set():
-            self._producer.poll(0.1)
+        self._look_for_reports = None
+        self._producer.poll(0)
+        if len(self._producer):
+            self._await_reports()
 
 
 def slices(records: Sequence[Addressed], limit: int) -> Iterator[list[Addressed]]:
@@ -201,35 +214,30 @@ class _Parcel:
         offsets: Where each record lies; None where it was not delivered. To be read when the parcel has arrived.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, records: int) -> None:
-        self.arrived: asyncio.Future[str | None] = loop.create_future()
+    def __init__(self, records: int) -> None:
+        self.arrived: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self.offsets: list[int | None] = [None] * records
-        self._loop = loop
-        self._lock = threading.Lock()
         self._missing = records
         self._failure: str | None = None
 
     def report(self, number: int, error: KafkaError | None, record: Message) -> None:
-        """Take in the delivery report of one record; called by the thread that collects them."""
+        """Take in the delivery report of one record."""
         if error is None:
             self.offsets[number] = record.offset()
-        self._count(error.str() if error is not None else None)
+        self.count_report(error, record)
 
-    def count_report(self, error: KafkaError | None, _: Message) -> None:
-        """Take in a report whose place nobody wants to know; called by the thread that collects them."""
-        self._count(error.str() if error is not None else None)
+    def count_report(self, error: KafkaError | None, _: Message | None) -> None:
+        """Take in a report whose place nobody wants to know."""
+        if error is not None:
+            self._failure = self._failure or error.str()
+        self._missing -= 1
+        if not self._missing:
+            self._arrive()
 
     def fail(self, failure: str) -> None:
         """Count a record that could not even be queued."""
-        self._count(failure)
-
-    def _count(self, failure: str | None) -> None:
-        with self._lock:
-            self._missing -= 1
-            self._failure = self._failure or failure
-            is_complete = self._missing == 0
-        if is_complete:
-            self._loop.call_soon_threadsafe(self._arrive)
+        self._failure = self._failure or failure
+        self.count_report(None, None)
 
     def _arrive(self) -> None:
         # The request may be gone by now: its connection broke, or its time was up.
