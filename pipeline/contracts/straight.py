@@ -9,14 +9,25 @@ together over every type and over whatever a fuzzer makes of them.
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
+from struct import Struct
 from typing import Any, NamedTuple, NoReturn
 
 from pipeline.contracts.currencies import CURRENCIES
-from pipeline.contracts.encoding import Write, record_writer, write_long, writer_of
+from pipeline.contracts.encoding import record_writer, writer_of
 from pipeline.contracts.kinds import KIND_RANK, REFERENCE_KINDS
 from pipeline.contracts.schemas import AvroField, body_fields, fields_of, writer_schema
-from pipeline.contracts.shapes import Doubt, Field, Plan, Remembered, Shapes, fill, record_of, write_text
+from pipeline.contracts.shapes import (
+    Doubt,
+    Dump,
+    Field,
+    Remembered,
+    Shapes,
+    dump_long,
+    dump_text,
+    list_of,
+    record_of,
+)
 from pipeline.contracts.times import is_storable, parse_rfc3339
 from pipeline.contracts.topics import topic_of_family
 from pipeline.contracts.touchpoint import EncodedTouchpoint
@@ -80,45 +91,35 @@ def _route(type_name: str) -> _Route:
     if names[cut - 1 : cut + 2] != [_OCCURRED, _SENT, _RECEIVED]:
         raise ValueError("the schemas keep these times together; or content would not be one piece")
     fields = [_envelope_field(field, row) for field in fields_of(schema)]
-    header = encode_single_object(schema.fingerprint, b"")
-    return _route_over(topic_of_family(row.family), header, Shapes(fields[: cut - 1]), Shapes(fields[cut + 2 :]))
+    header = Field(_NEVER_SENT, _doubt, b"", encode_single_object(schema.fingerprint, b""))
+    return _route_over(topic_of_family(row.family), Shapes([header, *fields[: cut - 1]]), Shapes(fields[cut + 2 :]))
 
 
-def _route_over(topic: str, header: bytes, before: Shapes, after: Shapes) -> _Route:
+def _route_over(topic: str, before: Shapes, after: Shapes) -> _Route:
     both = (before.names | after.names | {"type", _OCCURRED, _SENT, _RECEIVED}) - {_NEVER_SENT}
 
-    def plan(shape: tuple[Any, ...]) -> tuple[Plan, Plan]:
+    def find(shape: tuple[Any, ...]) -> tuple[Dump, Dump]:
         if not both.issuperset(shape):
             raise Doubt
-        return before.plan(frozenset(shape)), after.plan(frozenset(shape))
+        return before.dump_of(shape), after.dump_of(shape)
 
-    plans = Remembered(plan)
+    dumps = Remembered(find)
 
     def route(value: Any, received_at: int, keeps_receipt: bool) -> Straight:  # noqa: ANN401 - decoded JSON
-        first, second = plans[tuple(value)]
+        dump_head, dump_tail = dumps[tuple(value)]
         if not value["id"] or not value["source"]:
             raise Doubt
-        out = bytearray(header)
-        fill(out, first, value)
         occurred_at = _time(value[_OCCURRED])
-        write_long(out, occurred_at)
-        tail = bytearray()
-        fill(tail, second, value)
-        content = bytes(out) + _NULL + _NULL + tail
-        if _SENT in value:
-            out += _VALUE
-            _write_time(out, value[_SENT])
-        else:
-            out += _NULL
+        head = dump_head(value) + dump_long(occurred_at)
+        tail = dump_tail(value)
+        sent = _VALUE + _dump_time(value[_SENT]) if _SENT in value else _NULL
         if _RECEIVED in value:
             moment = _time(value[_RECEIVED])
             if keeps_receipt:
                 received_at = moment
-        out += _VALUE
-        write_long(out, received_at)
-        out += tail
-        record = EncodedTouchpoint(topic, _key_of(value), bytes(out))
-        return Straight(record, content, occurred_at, received_at)
+        wire = b"".join((head, sent, _VALUE, _dump_receipt(received_at), tail))
+        record = EncodedTouchpoint(topic, _key_of(value), wire)
+        return Straight(record, b"".join((head, _NULL, _NULL, tail)), occurred_at, received_at)
 
     return route
 
@@ -143,20 +144,17 @@ def _envelope_field(field: AvroField, row: TouchpointType) -> Field:
     match field.name:
         case "type":
             # It is the row's own name, or this would be another row's route: the same bytes each time.
-            known = bytearray()
-            writer_of(field)(known, row.name)
-            return Field(_NEVER_SENT, _write_doubt, b"", bytes(known))
+            return Field(_NEVER_SENT, _doubt, b"", dump_text(row.name))
         case "withdraws":
-            return Field(field.name, _write_doubt, _VALUE, _NULL)
+            return Field(field.name, _doubt, _VALUE, _NULL)
         case "revision":
-            return Field(field.name, _write_revision, b"", _NULL)
+            return Field(field.name, _dump_revision, b"", _NULL)
         case "channel" | "direction":
-            default = bytearray(_VALUE)
-            writer_of(field)(default, row.channel if field.name == "channel" else row.direction)
-            return Field(field.name, writer_of(field), _VALUE, bytes(default))
+            symbols = _symbols(field)
+            default = row.channel if field.name == "channel" else row.direction
+            return Field(field.name, symbols, _VALUE, _VALUE + symbols[default])
         case "context":
-            write = record_of(map(_field, field.fields), may_be_empty=False)
-            return Field(field.name, write, _VALUE, _NULL)
+            return Field(field.name, record_of(map(_field, field.fields), may_be_empty=False), _VALUE, _NULL)
         case "amount":
             return Field(field.name, record_of(map(_amount_field, field.fields)), _VALUE, _NULL)
         case "body":
@@ -166,7 +164,7 @@ def _envelope_field(field: AvroField, row: TouchpointType) -> Field:
 
 def _amount_field(field: AvroField) -> Field:
     made = _field(field)
-    return made._replace(write=_write_currency) if field.name == "currency" else made
+    return made._replace(dump=_CURRENCY_TEXTS) if field.name == "currency" else made
 
 
 def _body_field(row: TouchpointType) -> Field:
@@ -174,101 +172,100 @@ def _body_field(row: TouchpointType) -> Field:
     fields = body_fields(row.family)
     made = [_field(field) for field in fields.values()]
     demanded = [field._replace(absent=None) if field.name in row.required else field for field in made]
-    write = record_of(demanded, may_be_empty=False, foreign=set(fields) - set(row.body))
-    return Field("body", write, _VALUE, None if row.required else _NULL)
+    dump = record_of(demanded, may_be_empty=False, foreign=set(fields) - set(row.body))
+    return Field("body", dump, _VALUE, None if row.required else _NULL)
 
 
 def _field(field: AvroField) -> Field:
-    write = _writer(field)
+    dump = _dump(field)
     if field.nullable:
-        return Field(field.name, write, _VALUE, _NULL)
+        return Field(field.name, dump, _VALUE, _NULL)
     if not field.has_default:
-        return Field(field.name, write, b"", None)
+        return Field(field.name, dump, b"", None)
     absent = bytearray()
     record_writer([field])(absent, {})
-    return Field(field.name, write, b"", bytes(absent))
+    return Field(field.name, dump, b"", bytes(absent))
 
 
-def _writer(field: AvroField) -> Write:
+def _dump(field: AvroField) -> Dump | Mapping[str, bytes]:
     match field.kind:
         case "string":
-            return write_text
+            return dump_text
         case "boolean":
-            return _write_flag
+            return _dump_flag
         case "int" | "long":
-            return _integer_writer(_INTEGERS[field.kind])
+            return _dump_integer(_INTEGERS[field.kind])
         case "double":
-            return _write_number
+            return _dump_number
         case "timestamp":
-            return _write_time
+            return _dump_time
         case "enum":
-            return writer_of(field)  # a symbol that is none is a KeyError
+            return _symbols(field)
         case "record":
             return record_of(map(_field, field.fields))
         case "array<string>":
-            return _list_writer(write_text)
+            return list_of(dump_text)
         case "array<record>":
-            return _list_writer(record_of(map(_field, field.fields)))
+            return list_of(record_of(map(_field, field.fields)))
         case "bytes":
-            return _write_doubt
+            return _doubt
 
 
-def _list_writer(write_item: Write) -> Write:
-    def write(out: bytearray, items: Any) -> None:  # noqa: ANN401 - decoded JSON
-        if type(items) is not list:
-            raise Doubt
-        if items:
-            write_long(out, len(items))
-            for item in items:
-                write_item(out, item)
-        out += _NULL
-
-    return write
+def _symbols(field: AvroField) -> Mapping[str, bytes]:
+    """Return the bytes of each symbol of an enum; one that is none is a KeyError."""
+    write = writer_of(field)
+    found = {}
+    for symbol in field.symbols:
+        out = bytearray()
+        write(out, symbol)
+        found[symbol] = bytes(out)
+    return found
 
 
-def _integer_writer(bits: int) -> Write:
+_CURRENCY_TEXTS = {currency: dump_text(currency) for currency in CURRENCIES}
+
+
+def _dump_integer(bits: int) -> Dump:
     limit = 1 << (bits - 1)
 
-    def write(out: bytearray, value: Any) -> None:  # noqa: ANN401 - decoded JSON
+    def dump(value: Any) -> bytes:  # noqa: ANN401 - decoded JSON
         if type(value) is not int or not -limit <= value < limit:
             raise Doubt
-        write_long(out, value)
+        return dump_long(value)
 
-    return write
-
-
-def _write_currency(out: bytearray, value: str) -> None:
-    if value not in CURRENCIES:
-        raise Doubt
-    write_text(out, value)
+    return dump
 
 
-def _write_flag(out: bytearray, value: object) -> None:
+def _dump_flag(value: object) -> bytes:
     if type(value) is not bool:
         raise Doubt
-    out.append(value)
+    return b"\1" if value else b"\0"
 
 
-_write_double = writer_of(AvroField("", "double", "", nullable=False, has_default=False))
+_pack_double = Struct("<d").pack
 
 
-def _write_number(out: bytearray, value: object) -> None:
+def _dump_number(value: object) -> bytes:
     if type(value) is not float and type(value) is not int:
         raise Doubt
     number = float(value)
     if not math.isfinite(number):
         raise Doubt
-    _write_double(out, number)
+    return _pack_double(number)
 
 
-def _write_revision(out: bytearray, value: object) -> None:
+def _dump_revision(value: object) -> bytes:
     if type(value) is not int or not 0 <= value < 1 << 31:
         raise Doubt
-    write_long(out, value)
+    return dump_long(value)
 
 
-def _write_time(out: bytearray, value: object) -> None:
-    write_long(out, _time(value))
+def _dump_time(value: object) -> bytes:
+    return dump_long(_time(value))
+
+
+# All touchpoints of a request have one receipt, and a file's have few a second.
+_dump_receipt = lru_cache(maxsize=64)(dump_long)
 
 
 def _time(value: object) -> int:
@@ -278,5 +275,5 @@ def _time(value: object) -> int:
     return moment
 
 
-def _write_doubt(_out: bytearray, _value: object) -> NoReturn:
+def _doubt(_value: object) -> NoReturn:
     raise Doubt

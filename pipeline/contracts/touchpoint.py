@@ -8,9 +8,8 @@ for one touchpoint at a time: producers, the collector, and the records that a c
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
 
@@ -40,8 +39,7 @@ _LISTS = ("identities", "consent", "attributes")
 _UTM = ("source", "medium", "campaign", "term", "content")
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedTouchpoint:
+class EncodedTouchpoint(NamedTuple):
     """A touchpoint ready for Kafka."""
 
     topic: str

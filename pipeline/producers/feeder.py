@@ -23,6 +23,9 @@ from pipeline.producers.watching import LANDING_GROUP_SUFFIX, GroupWatcher, unav
 
 _LOOK_PAUSE_S: Final = 0.05
 
+# Reports of success wait for nobody; looking for failures after every record would cost as much as sending it.
+_SENDS_A_POLL: Final = 100
+
 
 def producer_config(kafka: KafkaSettings, delivery_timeout: timedelta) -> dict[str, Any]:
     """Return what all our producers tell librdkafka: confirmed by all replicas, compressed, quiet."""
@@ -53,9 +56,6 @@ class Feeder:
         kafka: Address, reading group and lag limit.
         patience: How long Kafka may be away, and how long readers may stand still, before that is an error.
         on_wait: Called with the seconds waited so far, while readers lag.
-
-    Attributes:
-        delivered: Records that Kafka has confirmed.
     """
 
     def __init__(
@@ -64,14 +64,22 @@ class Feeder:
         patience: timedelta = timedelta(seconds=60),
         on_wait: Callable[[float], None] | None = None,
     ) -> None:
-        self.delivered = 0
+        self._sent = 0
+        self._failed = 0
         self._kafka = kafka
         self._patience = patience
+        self._is_bounded = kafka.feeder_max_lag_bytes > 0
         self._ledger = LagLedger(kafka.feeder_max_lag_bytes)
         self._on_wait = on_wait
         self._failure: KafkaError | None = None
         self._producer = Producer(
-            {**producer_config(kafka, patience), "enable.idempotence": True, "linger.ms": 20},
+            {
+                **producer_config(kafka, patience),
+                "enable.idempotence": True,
+                "linger.ms": 20,
+                # Where each record lies is of interest only to a ledger.
+                "delivery.report.only.error": kafka.feeder_max_lag_bytes == 0,
+            }
         )
         self._watcher = GroupWatcher(kafka, patience)
 
@@ -103,13 +111,17 @@ class Feeder:
             BrokerUnavailableError: If Kafka cannot be reached or did not take an earlier record.
             ConsumersStalledError: If nobody reads the bounded log any more.
         """
-        size = len(record.key) + len(record.value)
-        target = (record.topic, partition_of(record.key, self._watcher.partitions(record.topic)))
-        if not self._ledger.has_room(target, size):
-            self._await_room(target, size)
-        self._produce(record, target, headers)
-        self._ledger.note_sent(target, size)
-        self._producer.poll(0)
+        if self._is_bounded:
+            self._send_with_room(record, headers)
+        else:
+            self._produce(record, record.topic, -1, headers)
+            if self._sent % _SENDS_A_POLL == 0:
+                self._producer.poll(0)
+
+    @property
+    def delivered(self) -> int:
+        """Return how many records Kafka has confirmed, as far as its reports are in."""
+        return self._sent - len(self._producer) - self._failed
 
     def flush(self) -> int:
         """
@@ -126,32 +138,42 @@ class Feeder:
         self._check()
         return self.delivered
 
-    def _produce(self, record: EncodedTouchpoint, target: Target, headers: Sequence[tuple[str, bytes]]) -> None:
+    def _send_with_room(self, record: EncodedTouchpoint, headers: Sequence[tuple[str, bytes]]) -> None:
+        """Send to a log that is bounded."""
+        size = len(record.key) + len(record.value)
+        target = (record.topic, partition_of(record.key, self._watcher.partitions(record.topic)))
+        if not self._ledger.has_room(target, size):
+            self._await_room(target, size)
+        self._produce(record, *target, headers)
+        self._ledger.note_sent(target, size)
+        self._producer.poll(0)
+
+    def _produce(
+        self, record: EncodedTouchpoint, topic: str, partition: int, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
         while True:
             self._check()
             try:
-                self._producer.produce(
-                    target[0],
-                    value=record.value,
-                    key=record.key,
-                    partition=target[1],
-                    on_delivery=self._report,
-                    headers=[*headers],
-                )
-                return
+                if headers:
+                    self._producer.produce(topic, record.value, record.key, partition, self._report, headers=[*headers])
+                else:
+                    self._producer.produce(topic, record.value, record.key, partition, self._report)
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as error:
                 raise unavailable(self._kafka.bootstrap, "does not take a record", error.args[0]) from error
+            else:
+                self._sent += 1
+                return
 
     def _report(self, error: KafkaError | None, record: Message) -> None:
-        if error is None:
-            self.delivered += 1
-        elif self._failure is None:
-            self._failure = error
-        target = (record.topic() or "", record.partition() or 0)
-        offset = record.offset() if error is None else None
-        self._ledger.note_settled(target, len(record.key() or b"") + len(record), offset)
+        if error is not None:
+            self._failed += 1
+            self._failure = self._failure or error
+        if self._is_bounded:
+            target = (record.topic() or "", record.partition() or 0)
+            offset = record.offset() if error is None else None
+            self._ledger.note_settled(target, len(record.key() or b"") + len(record), offset)
 
     def _check(self) -> None:
         if self._failure is not None:

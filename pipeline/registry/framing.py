@@ -7,7 +7,6 @@ that is not registered is refused with what to do, because nobody else could rea
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from pipeline.config_registry import RegistrySettings
@@ -54,7 +53,7 @@ class RegistryFraming:
             RegistryRefused: If the schema is not registered.
         """
         head = self._heads.get(record.topic) or self._head_of(record.topic)
-        return replace(record, value=head + record.value[HEADER_BYTES:])
+        return record._replace(value=head + record.value[HEADER_BYTES:])
 
     def _head_of(self, topic: str) -> bytes:
         family = family_of_topic(topic)
