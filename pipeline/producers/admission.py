@@ -24,6 +24,9 @@ from pipeline.identity.normalise import normaliser
 LARGEST_EVENT_BYTES: Final = 1_048_576
 """What one touchpoint may have as JSON."""
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""What some editors and spreadsheets write before UTF-8; passed over at the begin of a file or a request."""
+
 # A record travels in a batch with a header of its own (61 bytes) beside lengths and offsets of the record: room for
 # them, so that a broker with the same limit takes the batch.
 _RECORD_ROOM_BYTES: Final = 128
@@ -103,7 +106,7 @@ class Admission:
     def _judge_carefully(self, value: object, received_at: int) -> Admitted | Refused:
         event = parse_touchpoint(value)
         if isinstance(event, list):
-            return Refused(_id_of(value), tuple(event))
+            return Refused(id_of(value), tuple(event))
         event_id = str(event["id"])
         if event["received_at"] is None or not self._keeps_receipt:
             event["received_at"] = received_at
@@ -149,6 +152,9 @@ def too_large(size: int, most: int = LARGEST_EVENT_BYTES) -> Problem:
 
 def not_json(value: bytes, error: orjson.JSONDecodeError) -> Problem:
     """Return the fault of bytes that are no JSON, with the place where reading stopped."""
+    if value.startswith(BYTE_ORDER_MARK):
+        detail = "a byte order mark (EF BB BF) stands here; only the first line of a file or a request may have one"
+        return Problem(Reason.UNDECODABLE, "", detail)
     try:
         value.decode()
     except UnicodeDecodeError as fault:
@@ -156,6 +162,7 @@ def not_json(value: bytes, error: orjson.JSONDecodeError) -> Problem:
     return Problem(Reason.UNDECODABLE, "", f"not JSON: {error.msg} (column {error.colno})")
 
 
-def _id_of(value: object) -> str | None:
+def id_of(value: object) -> str | None:
+    """Return the id of whatever was sent as a touchpoint; None where it has none."""
     event_id = value.get("id") if isinstance(value, dict) else None
     return event_id if isinstance(event_id, str) else None

@@ -18,14 +18,14 @@ from typing import BinaryIO, Final, cast
 import orjson
 
 from pipeline.contracts.reasons import Problem, Reason
-from pipeline.producers.admission import LARGEST_EVENT_BYTES, Refused, not_json, too_large
+from pipeline.producers.admission import BYTE_ORDER_MARK, LARGEST_EVENT_BYTES, Refused, id_of, not_json, too_large
 from pipeline.producers.errors import InputError
 from pipeline.producers.importing import MARK_EVERY, Importer, ImportReport, Mark, Translate
+from pipeline.producers.repeated import problem_in
 
 STDIN: Final = "-"
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BUFFER_BYTES: Final = 1 << 20
 
 # A touchpoint of the largest size and its line end.
@@ -111,7 +111,7 @@ def import_block(data: bytes, importer: Importer, lines_before: int) -> ImportRe
         lines_before: Lines that stand before them.
     """
     if lines_before == 0:
-        data = data.removeprefix(_UTF8_MARK)
+        data = data.removeprefix(BYTE_ORDER_MARK)
     number = lines_before
     for line in data.split(b"\n"):
         number += 1
@@ -124,7 +124,7 @@ def import_block(data: bytes, importer: Importer, lines_before: int) -> ImportRe
             if text := line.strip():
                 importer.reject(number, Refused(None, (not_json(text, error),)))
             continue
-        importer.take(number, value)
+        _take_value(number, line, value, importer)
     return importer.report
 
 
@@ -138,9 +138,17 @@ def _take(number: int, line: bytes | Problem, importer: Importer, translate: Tra
         importer.reject(number, Refused(None, (not_json(line, error),)))
         return
     if translate is None:
-        importer.take(number, value)
+        _take_value(number, line, value, importer)
     else:
         importer.take_row(number, value, translate)
+
+
+def _take_value(number: int, line: bytes, value: object, importer: Importer) -> None:
+    problem = problem_in(line, value)
+    if problem is None:
+        importer.take(number, value)
+    else:
+        importer.reject(number, Refused(id_of(value), (problem,)))
 
 
 def _decoded(raw: BinaryIO) -> BinaryIO:
@@ -163,7 +171,7 @@ def _lines(stream: BinaryIO, before: int) -> Iterator[tuple[int, bytes | Problem
             return
         if not line:
             return
-        text = line.removeprefix(_UTF8_MARK).strip() if number == 1 else line.strip()
+        text = line.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if is_cut or len(text) > LARGEST_EVENT_BYTES:
             yield number, too_large(len(line) + skipped)
         elif text:

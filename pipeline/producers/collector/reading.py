@@ -13,9 +13,10 @@ from typing import Final
 import orjson
 
 from pipeline.contracts.reasons import Problem
-from pipeline.producers.admission import LARGEST_EVENT_BYTES, not_json, too_large
+from pipeline.producers.admission import BYTE_ORDER_MARK, LARGEST_EVENT_BYTES, id_of, not_json, too_large
 from pipeline.producers.collector.answers import RequestRefused
 from pipeline.producers.collector.keys import WriteKey
+from pipeline.producers.repeated import has_repeated, problem_in, problem_of, repeated
 from pipeline.producers.segment import Translated
 
 
@@ -66,7 +67,8 @@ def read_json(body: bytes, arrival: Arrival) -> Sequence[Event]:
     """
     value = decoded(body)
     events: list[object] = value if isinstance(value, list) else [value]
-    return checked(events, body, arrival)
+    sized = checked(events, body, arrival)
+    return list(_unambiguous(sized, body, is_list=events is value)) if has_repeated(body, value) else sized
 
 
 def read_lines(body: bytes, arrival: Arrival) -> Sequence[Event]:
@@ -76,7 +78,7 @@ def read_lines(body: bytes, arrival: Arrival) -> Sequence[Event]:
     Raises:
         RequestRefused: If there are too many events (413), or none (400).
     """
-    lines = [line for line in body.split(b"\n") if line.strip()]
+    lines = [line for line in body.removeprefix(BYTE_ORDER_MARK).split(b"\n") if line.strip()]
     check_number(len(lines), arrival.most_events)
     if not lines:
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "no touchpoint in the request; send one JSON object a line")
@@ -91,7 +93,7 @@ def decoded(body: bytes) -> object:
         RequestRefused: If it is none (400).
     """
     try:
-        value: object = orjson.loads(body)
+        value: object = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         raise RequestRefused(HTTPStatus.BAD_REQUEST, not_json(body, error).detail) from error
     return value
@@ -127,7 +129,17 @@ def _line(line: bytes) -> Event:
         value: object = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return Unreadable(None, not_json(line, error))
-    return value
+    problem = problem_in(line, value)
+    return value if problem is None else Unreadable(id_of(value), problem)
+
+
+def _unambiguous(events: Sequence[Event], body: bytes, *, is_list: bool) -> Iterable[Event]:
+    """Put in place of events in which a name stands twice what is wrong with them."""
+    found = repeated(body.removeprefix(BYTE_ORDER_MARK))
+    faults = {steps[:1] if is_list else (): steps[1:] if is_list else steps for steps in reversed(found)}
+    for index, event in enumerate(events):
+        steps = faults.get((index,) if is_list else (), faults.get(()) if is_list else None)
+        yield event if steps is None or isinstance(event, Unreadable) else Unreadable(id_of(event), problem_of(steps))
 
 
 def _sized(events: Iterable[object]) -> Iterable[Event]:
