@@ -20,6 +20,8 @@ from pipeline.cli.errors import NOT_SO, WRONG_USAGE, CommandError
 
 TIMEOUT_S = 300
 CHUNK_BYTES = 1 << 16
+_MOST_SAID = 300
+_MOST_WORDS = 6
 # Wrong in the text of the statement, so that asking again as it stands cannot help: unknown function, column or
 # table, syntax, type mismatch, ambiguous or missing names, unknown format, wrong number of arguments.
 STATEMENT_CODES = frozenset({16, 36, 42, 43, 46, 47, 53, 60, 62, 73, 81, 179, 184, 215, 386, 456})
@@ -61,6 +63,8 @@ class Warehouse:
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 yield answer
+        except BrokenPipeError:  # whoever read what the command writes went away
+            raise
         except urllib.error.HTTPError as error:
             raise _refusal(error.read().decode(errors="replace")) from error
         except (OSError, HTTPException) as error:
@@ -87,6 +91,18 @@ def _refusal(text: str) -> CommandError:
     said = (match[2] if match else text).strip().splitlines()
     message = re.sub(r"\s*\(version [^)]*\).*$", "", said[0] if said else "no reason given")
     return CommandError(
-        f"the warehouse refuses: {message}" + (f" (ClickHouse code {code})" if code else ""),
+        f"the warehouse refuses: {_shortened(message)}" + (f" (ClickHouse code {code})" if code else ""),
         exit_code=WRONG_USAGE if code in STATEMENT_CODES else NOT_SO,
     )
+
+
+def _shortened(message: str) -> str:
+    """Shorten what the engine repeats of a statement, and the list of all words that could have stood there."""
+    said, expected, words = message.partition(" Expected one of: ")
+    if len(said) > _MOST_SAID:
+        said = f"{said[:_MOST_SAID]}…"
+    if not expected:
+        return said
+    first = words.split(", ")
+    more = f", … ({len(first) - _MOST_WORDS} more)" if len(first) > _MOST_WORDS else ""
+    return said + expected + ", ".join(first[:_MOST_WORDS]) + more

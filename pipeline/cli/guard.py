@@ -39,6 +39,11 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _end_quietly()
+    except SystemExit as leaving:
+        # click and rich make an exit of their own of a reader that went away, with the code of a failure.
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        return _end_quietly()
     except (KeyboardInterrupt, click.Abort):
         click.echo("throughline: interrupted", err=True)
         return INTERRUPTED

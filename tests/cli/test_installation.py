@@ -153,6 +153,30 @@ def test_query_speaks_formats_and_explains_refusals(installation: Installation) 
         assert "Traceback" not in refused.err
 
 
+def test_an_error_of_syntax_is_told_without_all_words_that_could_have_stood_there(installation: Installation) -> None:
+    wrong = installation("query", f"SELEC {'x' * 5_000}")
+    assert wrong.code == 2
+    assert "Syntax error" in wrong.err
+    assert "more)" in wrong.err
+    assert len(wrong.err) < 700
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("query", "SELECT arrayJoin(range(500000))"), ("query", "SELECT 1", "--json"), ("settings",), ("status",)],
+    ids=" ".join,
+)
+def test_a_reader_that_goes_away_ends_a_command_quietly(installation: Installation, arguments: tuple[str, ...]) -> None:
+    """As with `| head -0`: what is written has nowhere to go."""
+    reader, writer = os.pipe()
+    call = [sys.executable, "-m", "pipeline.cli", *arguments, "--data", str(installation.folder)]
+    with subprocess.Popen(call, stdout=writer, stderr=subprocess.PIPE, env=child_environment({})) as child:
+        os.close(writer)
+        os.close(reader)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, b"")
+
+
 def test_a_terminal_gets_a_table_with_colours_and_a_pipe_does_not(installation: Installation) -> None:
     reader, writer = pty.openpty()
     arguments = [sys.executable, "-m", "pipeline.cli", "query", "SELECT 41 + 1 AS answer"]
