@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,10 @@ def main() -> None:
         asyncio.run(measure(address, process, arguments))
 
 
-def start_collector(servers: Servers, bootstrap: str, core: int) -> str:
-    """Start a collector on one core and return its address."""
+def start_collector(servers: Servers, bootstrap: str, core: int, more: Mapping[str, str] | None = None) -> str:
+    """Start a collector on one core, with more settings where there are any, and return its address."""
     settings = {
+        **(more or {}),
         environment_name("kafka", "bootstrap"): bootstrap,
         environment_name("collector", "write_keys"): json.dumps({"bench": KEY}),
     }
