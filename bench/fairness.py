@@ -58,7 +58,8 @@ async def measure(address: str, arguments: argparse.Namespace) -> dict[str, obje
     """Let slices without and with the greedy key take turns, and sum up."""
     batches = bodies(arguments.batch)
     await _slice(address, batches, arguments, is_greedy=False)
-    alone, beside = [], []
+    alone: list[float] = []
+    beside: list[float] = []
     answers: Counter[tuple[bool, int]] = Counter()
     for number in range(arguments.pairs):
         for is_greedy, rates in ((False, alone), (True, beside)):
