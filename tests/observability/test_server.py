@@ -1,5 +1,9 @@
 """What Prometheus and probes get over HTTP."""
 
+import socket
+import struct
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -9,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.config import ObservabilitySettings
-from pipeline.observability.health import Health
+from pipeline.observability.health import Health, Verdict
 from pipeline.observability.metrics import Metrics
 from pipeline.observability.server import MetricsServer, serve
 
@@ -62,3 +66,27 @@ def test_listens_on_loopback_only_by_default(server: MetricsServer) -> None:
 def test_a_taken_port_is_an_error(server: MetricsServer, health: Health) -> None:
     with pytest.raises(OSError, match="in use"):
         serve(ObservabilitySettings(port=server.port), CollectorRegistry(), health)
+
+
+def test_a_caller_that_does_not_wait_leaves_no_traceback(
+    server: MetricsServer, health: Health, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, gone = threading.Event(), threading.Event()
+    is_ready = health.is_ready
+
+    def slowly() -> Verdict:
+        asked.set()
+        gone.wait(5)
+        return is_ready()
+
+    monkeypatch.setattr(health, "is_ready", slowly)
+    with socket.create_connection((server.host, server.port)) as caller:
+        caller.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        assert asked.wait(5)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.set()
+    assert get(f"{server.url}/livez")[0] == 200
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("Thread-") for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "Traceback" not in capfd.readouterr().err

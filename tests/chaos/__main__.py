@@ -1,0 +1,69 @@
+"""
+`make chaos` and `make chaos-night`: faults against real processes on Apache Kafka, and a checker that counts.
+
+Progress goes to stderr; the last line on stdout is one of JSON. Exit code 1 if anything is lost, phantom, altered,
+doubled, unlanded, miscounted or other than in a calm run.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tests.chaos.checker import Verdict
+from tests.chaos.running import Plan, run
+
+COUNTS = [name for name, value in vars(Verdict()).items() if isinstance(value, int)]
+
+
+def say(text: str) -> None:
+    """Tell how far we are."""
+    click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
+
+
+def plan_of(seed: int, arguments: argparse.Namespace) -> Plan:
+    """Return the run of a seed: even ones have two workers of each kind, every third three brokers, unless said."""
+    pairs = 2 if seed % 2 == 0 else 1
+    return Plan(
+        seed=seed,
+        rate=arguments.rate,
+        land=arguments.land or pairs,
+        stitch=arguments.stitch or pairs,
+        nodes=arguments.brokers or (3 if seed % 3 == 0 else 1),
+        faults=[fault for fault in (arguments.faults or "").split(",") if fault],
+        keep=arguments.keep,
+    )
+
+
+def main(words: Iterable[str]) -> int:
+    """Run the seeds and print the result."""
+    parser = argparse.ArgumentParser(prog="make chaos", description="Faults on Apache Kafka, and a checker.")
+    parser.add_argument("--seed", type=int, default=1, help="first seed")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other")
+    parser.add_argument("--rate", type=float, default=100.0, help="records a second")
+    parser.add_argument("--land", type=int, default=0, help="landing workers; 0: as the seed says")
+    parser.add_argument("--stitch", type=int, default=0, help="stitching workers; 0: as the seed says")
+    parser.add_argument("--brokers", type=int, choices=[0, 1, 3], default=0, help="0: as the seed says")
+    parser.add_argument("--faults", help="these instead, as `kill land,freeze warehouse:60` (seconds)")
+    parser.add_argument("--keep", type=Path, help="leave logs and ledgers in this folder")
+    arguments = parser.parse_args([*words])
+    # Ended from outside it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    results: list[dict[str, Any]] = []
+    for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+        results.append(run(plan_of(seed, arguments), say))
+        say(f"seed {seed}: {'clean' if results[-1]['clean'] else 'NOT CLEAN'}")
+    clean = all(result["clean"] for result in results)
+    sums = {name: sum(result[name] for result in results) for name in (*COUNTS, "acknowledged", "seconds")}
+    click.echo(json.dumps({"clean": clean, **sums, "seeds": results}))
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

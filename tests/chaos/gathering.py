@@ -1,0 +1,162 @@
+"""Reading the evidence of a run: Kafka's log, the warehouse, what the product says, and what it should say."""
+
+import base64
+import json
+import tempfile
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from pydantic import SecretStr
+
+from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.watermarks import Watermarks
+from pipeline.config import ClickHouseSettings, IdentitySettings
+from pipeline.contracts.topics import TOUCHPOINT_TOPICS
+from pipeline.warehouse.accounting import read_accounts
+from pipeline.warehouse.connection import connect
+from pipeline.warehouse.migrate import migrate
+from tests.chaos.checker import Evidence, Logged, Refusal, Spot
+from tests.chaos.ledger import Account
+from tests.chaos.load import HEADER
+from tests.chaos.sending import Attempt
+from tests.convergence.dump import Dump, dump_of
+from tests.convergence.expected import expected_dump, oracle_rules
+from tests.convergence.history import PHONE_REGION
+from tests.convergence.inprocess import HASH_KEY, Pipeline
+from tests.embedded.servers import new_warehouse
+
+IDENTITY = IdentitySettings.model_validate({"hash_key": HASH_KEY, "phone_region": PHONE_REGION})
+SECONDS = 60.0
+
+
+def read_log(bootstrap: str, ranges: Mapping[Spot, tuple[int, int]]) -> list[Logged]:
+    """Read every record of these ranges from Kafka."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "checker", "enable.auto.commit": False, "log_level": 0}
+    )
+    left = {spot: high for spot, (low, high) in ranges.items() if high > low}
+    found: list[Logged] = []
+    try:
+        consumer.assign([TopicPartition(*spot, ranges[spot][0]) for spot in left])
+        while left:
+            records = consumer.consume(10_000, SECONDS)
+            if not records:
+                raise RuntimeError(f"Kafka gives no more records; still to come: {left}")
+            for record in records:
+                if record.error():
+                    raise RuntimeError(str(record.error()))
+                spot = (str(record.topic()), int(record.partition() or 0))
+                offset = int(record.offset() or 0)
+                number = int(dict(record.headers() or []).get(HEADER) or b"-1")
+                found.append(Logged((*spot, offset), number, record.value()))
+                if offset + 1 >= left.get(spot, offset + 2):
+                    del left[spot]
+    finally:
+        consumer.close()
+    return found
+
+
+def read_refusals(warehouse: Warehouse) -> list[Refusal]:
+    """Read `v_rejected`."""
+    sql = "SELECT topic, partition, offset, reason, base64Encode(payload) AS bytes FROM v_rejected"
+    return [
+        Refusal(
+            (row["topic"], int(row["partition"]), int(row["offset"])),
+            row["reason"],
+            None if row["bytes"] is None else base64.b64decode(row["bytes"]),
+        )
+        for row in warehouse.rows(sql)
+    ]
+
+
+def calm_dump(events: Sequence[Mapping[str, Any]]) -> Dump:
+    """Return the views after these touchpoints where nothing goes wrong, from a warehouse of its own."""
+    with tempfile.TemporaryDirectory(prefix="throughline-calm-") as folder, new_warehouse(Path(folder)) as warehouse:
+        return calm_dump_in(ClickHouseSettings(url=SecretStr(f"{warehouse.url}/calm")), events)
+
+
+def calm_dump_in(database: ClickHouseSettings, events: Sequence[Mapping[str, Any]]) -> Dump:
+    """Return the views after these touchpoints, landed and stitched as one batch in an empty database."""
+    migrate(connect(database), metrics=False)
+    pipeline = Pipeline(database, IDENTITY)
+    pipeline.land(events)
+    pipeline.stitch()
+    return pipeline.dump()
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What Kafka and the installation say, read while they still run; `Evidence` has the meaning of each."""
+
+    log: Sequence[Logged]
+    ranges: Mapping[Spot, tuple[int, int]]
+    spans: Mapping[Spot, Sequence[tuple[int, int]]]
+    refusals: Sequence[Refusal]
+    found: Dump
+    accounting: Mapping[str, int]
+    unaccounted: Mapping[str, float]
+
+
+def witness(run: Mapping[str, Any], worker_url: str, accounting: Mapping[str, int]) -> Witness:
+    """
+    Read what Kafka and an installation at rest say.
+
+    Args:
+        run: What run.json says.
+        worker_url: The warehouse, with the rights of the pipeline.
+        accounting: What `throughline status --json` says under that name.
+    """
+    with Watermarks(run["kafka"]) as watermarks:
+        ranges = watermarks.ranges(TOUCHPOINT_TOPICS)
+    accounts = read_accounts(connect(ClickHouseSettings(url=SecretStr(worker_url))))
+    return Witness(
+        log=read_log(run["kafka"], ranges),
+        ranges=ranges,
+        spans={(account.topic, account.partition): account.spans for account in accounts},
+        refusals=read_refusals(Warehouse(run["clickhouse"])),
+        found=dump_of(Warehouse(run["clickhouse"])),
+        accounting=accounting,
+        unaccounted=unaccounted(run["metrics"]),
+    )
+
+
+def evidence_of(
+    seen: Witness,
+    attempts: Sequence[Attempt],
+    account: Account,
+    calm: Callable[[Sequence[Mapping[str, Any]]], Dump] = calm_dump,
+) -> Evidence:
+    """
+    Lay beside what was seen what should be: the views of a calm run and the oracle's, of the records in the log.
+
+    Args:
+        seen: What Kafka and the installation say.
+        attempts: What was to be sent.
+        account: What the ledger says of it.
+        calm: Makes the views of a calm run.
+    """
+    numbers = sorted({record.number for record in seen.log if 0 <= record.number < len(attempts)})
+    events = [event for number in numbers if (event := attempts[number].event) is not None]
+    said = {one.name: getattr(seen, one.name) for one in fields(seen)}
+    return Evidence(attempts, account, **said, calm=calm(events), oracle=expected_dump(events, oracle_rules(IDENTITY)))
+
+
+def unaccounted(addresses: Sequence[str]) -> dict[str, float]:
+    """Read what the workers' metrics say is unaccounted for."""
+    found = {}
+    for address in addresses:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith("throughline_unaccounted_events"):
+                    found[f"{address} {line.partition(' ')[0]}"] = float(line.rpartition(" ")[2])
+    return found
+
+
+def accounting_of(text: str) -> Mapping[str, int]:
+    """Read the accounting that `throughline status --json` printed."""
+    said: Mapping[str, int] = json.loads(text)["accounting"]
+    return said

@@ -1,0 +1,191 @@
+"""
+The nemesis: every fault by name, with what begins and what ends it.
+
+A fault is a word and a target, as `kill land` or `hole stitch>broker`. Of several workers of a role the schedule names
+one. What a machine cannot do (no root: no disk to fill; no library: no clock to shift) is told, and counts as not done.
+"""
+
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field as of_default
+from typing import cast
+
+import psutil
+from confluent_kafka.admin import AdminClient
+
+from pipeline.config import child_environment, environment_name
+from pipeline.contracts.topics import TOUCHPOINT_TOPICS
+from tests.chaos.field import SETTINGS, Field
+from tests.chaos.ground import clock_file
+from tests.chaos.proxy import Trouble
+from tests.kafka.servers import add_partitions
+
+ROOM_BYTES = 16 << 20
+CLOCK_SHIFT_S = 90
+RESETS = 8
+NODE_S = 60.0
+Act = Callable[["Nemesis", str], None]
+
+
+@dataclass
+class Nemesis:
+    """Begins and ends faults on a field. What it started beside them ends with `heal`."""
+
+    field: Field
+    _limits: dict[int, tuple[int, int]] = of_default(default_factory=dict)
+    _helpers: list[threading.Thread] = of_default(default_factory=list)
+
+    def begin(self, word: str, target: str) -> None:
+        """Let a fault begin."""
+        BEGIN[word](self, target)
+
+    def end(self, word: str, target: str) -> None:
+        """Let it end; what happens in a moment needs no end."""
+        if word in END:
+            END[word](self, target)
+
+    def heal(self) -> None:
+        """Wait for what still goes on."""
+        for helper in self._helpers:
+            helper.join(NODE_S * 4)
+
+    def kill(self, target: str) -> None:
+        """Kill -9."""
+        if target == "load":
+            self.field.kill_load()
+        elif target == "supervisor":
+            self.field.kill_supervisor()
+        else:
+            self.field.signal(target, signal.SIGKILL)
+
+    def start_again(self, target: str) -> None:
+        """Start what nobody else starts again."""
+        if target == "load":
+            self.field.start_load()
+        elif target == "supervisor":
+            self.field.start()
+
+    def limit_memory(self, target: str) -> None:
+        """Leave a process nearly no more memory than it has."""
+        with suppress(ProcessLookupError, psutil.Error):
+            pid = self.field.pids()[target]
+            held = psutil.Process(pid).memory_info().vms
+            self._limits[pid] = resource.prlimit(pid, resource.RLIMIT_AS)
+            resource.prlimit(pid, resource.RLIMIT_AS, (held + ROOM_BYTES, self._limits[pid][1]))
+
+    def unlimit_memory(self, _target: str) -> None:
+        """Take the limit away, where the process still lives."""
+        for pid, limits in self._limits.items():
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_AS, limits)
+        self._limits.clear()
+
+    def trouble(self, kind: str, pair: str) -> None:
+        """Let something go wrong between a client and a server: with every node, where there are three."""
+        client, _, server = pair.partition(">")
+        for server_name in self.field.layout.nodes if server == "broker" else (server,):
+            name = f"{client}>{server_name}"
+            if kind == "reset":
+                self.field.proxies.reset(name)
+            else:
+                self.field.proxies.make(name, cast(Trouble, kind), resets=RESETS)
+
+    def shift_clock(self, target: str, seconds: int) -> None:
+        """Set the clock of a process."""
+        if self.field.layout.clocks:
+            clock_file(self.field.folder, target).write_text(f"{seconds:+d}\n")
+
+    def add_partitions(self, _target: str) -> None:
+        """Give one topic two partitions more."""
+        bootstrap = self.field.run["kafka"]
+        topic = TOUCHPOINT_TOPICS[0]
+        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        add_partitions(bootstrap, topic, len(admin.list_topics(topic, timeout=30).topics[topic].partitions) + 2)
+
+    def storm(self, _target: str) -> None:
+        """Let strangers join the landing group and vanish, half of them without a word."""
+        self._help(self._join_and_vanish)
+
+    def roll(self, _target: str) -> None:
+        """Restart the brokers one after the other, each when the one before is back."""
+        self._help(self._restart_each)
+
+    def _help(self, work: Callable[[], None]) -> None:
+        helper = threading.Thread(target=work, daemon=True)
+        self._helpers.append(helper)
+        helper.start()
+
+    def _join_and_vanish(self) -> None:
+        environment = {
+            **SETTINGS,
+            environment_name("kafka", "bootstrap"): self.field.run["kafka"],
+            environment_name("clickhouse", "url"): self.field.worker_url,
+        }
+        command = [sys.executable, "-m", "pipeline.cli", "worker", "land"]
+        for order in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            stranger = subprocess.Popen(
+                command, env=child_environment(environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            time.sleep(5.0)
+            stranger.send_signal(order)
+            try:
+                stranger.wait(15)
+            except subprocess.TimeoutExpired:
+                stranger.kill()
+                stranger.wait()
+
+    def _restart_each(self) -> None:
+        for node in self.field.layout.nodes:
+            before = self.field.pids()[node]
+            self.field.signal(node, signal.SIGTERM)
+            deadline = time.monotonic() + NODE_S
+            while time.monotonic() < deadline:
+                states = {part["name"]: (part["pid"], part["state"]) for part in self.field.run["processes"]}
+                pid, state = states[node]
+                if pid != before and state == "ready":
+                    break
+                time.sleep(0.2)
+
+
+def _disk(action: str) -> Act:
+    return lambda nemesis, target: getattr(nemesis.field.disks[target], action)() if nemesis.field.disks else None
+
+
+def _signal(number: int) -> Act:
+    return lambda nemesis, target: nemesis.field.signal(target, number)
+
+
+def _trouble(kind: str) -> Act:
+    return lambda nemesis, target: nemesis.trouble(kind, target)
+
+
+_LASTING = ("hole", "half-open", "delay", "throttle", "refuse", "reset-after")
+BEGIN: dict[str, Act] = {
+    "kill": Nemesis.kill,
+    "term": _signal(signal.SIGTERM),
+    "freeze": _signal(signal.SIGSTOP),
+    "memory": Nemesis.limit_memory,
+    **{kind: _trouble(kind) for kind in (*_LASTING, "reset")},
+    "full": _disk("fill"),
+    "clock-back": lambda nemesis, target: nemesis.shift_clock(target, -CLOCK_SHIFT_S),
+    "clock-ahead": lambda nemesis, target: nemesis.shift_clock(target, CLOCK_SHIFT_S),
+    "storm": Nemesis.storm,
+    "partitions": Nemesis.add_partitions,
+    "roll": Nemesis.roll,
+}
+END: dict[str, Act] = {
+    "kill": Nemesis.start_again,
+    "freeze": _signal(signal.SIGCONT),
+    "memory": Nemesis.unlimit_memory,
+    **dict.fromkeys(_LASTING, _trouble("none")),
+    "full": _disk("empty"),
+    "clock-back": lambda nemesis, target: nemesis.shift_clock(target, 0),
+    "clock-ahead": lambda nemesis, target: nemesis.shift_clock(target, 0),
+}

@@ -1,0 +1,182 @@
+"""One seed from start to verdict: the field, the load, the schedule, the wait, the check, the figures."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.checker import Evidence, judge
+from tests.chaos.field import Field, clock_library, new_field
+from tests.chaos.gathering import IDENTITY, accounting_of, evidence_of, witness
+from tests.chaos.ground import Layout
+from tests.chaos.ledger import read_ledger
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.schedule import REST_S, Fault, scheduled
+from tests.chaos.sending import POISON_SHARE, Load
+from tests.chaos.watching import Samples, as_told, computed, peaks, port_opened, recovery_of, watching
+from tests.convergence.expected import oracle_rules
+from tests.convergence.orders import DUPLICATES
+
+START_S, SETTLE_S = 240.0, 400.0
+EVENTS_PER_PERSON = 25
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What a run is.
+
+    Attributes:
+        seed: Of load and schedule.
+        rate: Records a second.
+        land: Landing workers.
+        stitch: Stitching workers.
+        nodes: Brokers, 1 or 3.
+        faults: These instead of the deck's.
+        keep: Where logs and ledger are left; None: nowhere.
+    """
+
+    seed: int
+    rate: float
+    land: int = 1
+    stitch: int = 1
+    nodes: int = 1
+    faults: Sequence[str] = ()
+    keep: Path | None = None
+
+
+def run(plan: Plan, say: Say) -> dict[str, Any]:
+    """Run one seed and return its result, ready for JSON; `clean` says whether nothing is wrong."""
+    began = time.monotonic()
+    layout = Layout.planned(plan.land, plan.stitch, plan.nodes, clock_library())
+    schedule = scheduled(plan.seed, layout, list(plan.faults))
+    whole_s = schedule[-1].ends_s + REST_S
+    events = round(plan.rate * whole_s / (1 + DUPLICATES) / (1 + POISON_SHARE))
+    load = Load(plan.seed, max(20, events // EVENTS_PER_PERSON), events)
+    folder = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
+    say(f"seed {plan.seed}: {len(load.attempts):,} records in {whole_s:.0f} s, {len(schedule)} faults")
+    with new_field(folder, load, plan.rate, layout) as field:
+        field.await_ready(START_S)
+        field.start_load()
+        with watching(field) as samples:
+            moments = play(field, schedule, say)
+            field.await_load(SETTLE_S)
+            settled = time.monotonic()
+            field.await_ready(START_S)
+            field.throughline("wait", "--timeout", str(SETTLE_S))
+            say(f"  everything visible {time.monotonic() - settled:.1f} s after the last record")
+        figures = [
+            figure(samples, fault, moment, schedule, plan) for fault, moment in zip(schedule, moments, strict=True)
+        ]
+        for told in figures:
+            say("  " + _line(told))
+        accounting = accounting_of(field.throughline("status", "--json"))
+        seen, account = witness(field.run, field.worker_url, accounting), read_ledger(field.ledger)
+        if plan.keep:
+            keep_logs(field, plan.keep / f"seed-{plan.seed}")
+    evidence = evidence_of(seen, load.attempts, account)
+    verdict = judge(evidence, oracle_rules(IDENTITY).naming)
+    for line in verdict.told:
+        say(f"  {line}")
+    skipped = [str(fault) for fault in schedule if not is_possible(fault, field)]
+    return {
+        "seed": plan.seed,
+        "clean": verdict.is_clean,
+        "seconds": round(time.monotonic() - began),
+        **{kind: number for kind, number in asdict(verdict).items() if kind != "told"},
+        **counts_of(evidence),
+        "brokers": plan.nodes,
+        "workers": plan.land + plan.stitch,
+        "not_done": skipped,
+        "faults": figures,
+    }
+
+
+def play(field: Field, schedule: Sequence[Fault], say: Say) -> list[tuple[float, float]]:
+    """Play a schedule from now on; return when each fault really began and was over."""
+    nemesis, began, moments = Nemesis(field), time.monotonic(), []
+
+    def sleep_until(second: float) -> None:
+        time.sleep(max(0.0, began + second - time.monotonic()))
+
+    for fault in schedule:
+        sleep_until(fault.at_s)
+        say(f"  {fault.at_s:6.1f} s  {fault}" + (f" for {fault.lasts_s:g} s" if fault.lasts_s else ""))
+        really = time.monotonic() - began
+        nemesis.begin(fault.word, fault.target)
+        sleep_until(fault.ends_s)
+        nemesis.end(fault.word, fault.target)
+        moments.append((really, time.monotonic() - began))
+    nemesis.heal()
+    return moments
+
+
+def counts_of(evidence: Evidence) -> dict[str, int]:
+    """Return how much was judged."""
+    return {
+        "attempted": len(evidence.account.attempted),
+        "acknowledged": len(evidence.account.acknowledged),
+        "unknown": len(evidence.account.unknown),
+        "in_log": len(evidence.log),
+        "touchpoints": len(evidence.found["v_touchpoints"]),
+        "rejected": len(evidence.refusals),
+    }
+
+
+def keep_logs(field: Field, where: Path) -> None:
+    """Copy what tells how it was: logs of all parts, and the ledger."""
+    where.mkdir(parents=True, exist_ok=True)
+    for file in (*(field.folder / "logs").iterdir(), field.folder / "ground.log", field.ledger):
+        shutil.copy(file, where)
+
+
+def figure(
+    samples: Samples, fault: Fault, moment: tuple[float, float], schedule: Sequence[Fault], plan: Plan
+) -> dict[str, Any]:
+    """Return what was measured of one fault, which really began and was over at a moment."""
+    began, over = moment
+    following = next((other.at_s for other in schedule if other.at_s > fault.at_s), float("inf"))
+    healed = port_opened(samples, over, following) if fault.target.startswith("broker") else over
+    until = min(following, samples.landed[-1][0] if samples.landed else over)
+    land, stitch = (recovery_of(samples, stage, (began, healed), until, plan.rate) for stage in ("land", "stitch"))
+    first_row_s = (stitch if fault.target.startswith("stitch") else land).first_row_s
+    return {
+        "at_s": fault.at_s,
+        "fault": str(fault),
+        "lasts_s": fault.lasts_s,
+        "land": as_told(land),
+        "stitch": as_told(stitch),
+        # Of the process that the fault was aimed at, or its successor: a busy machine makes the rest of the wait.
+        "cpu_s_at_first_row": None
+        if first_row_s is None
+        else computed(samples, fault.target.partition(">")[0], healed + first_row_s),
+        "machine_load": round(os.getloadavg()[0], 1),
+        "rss_peak_mb": peaks(samples, began, following),
+        "rss_before_mb": peaks(samples, began - 5, began),
+    }
+
+
+def is_possible(fault: Fault, field: Field) -> bool:
+    """Return whether this machine can do a fault."""
+    if fault.word == "full":
+        return bool(field.disks)
+    return not fault.word.startswith("clock") or bool(field.layout.clocks)
+
+
+def _line(told: dict[str, Any]) -> str:
+    parts = [f"{told['fault']:28}"]
+    for stage in ("land", "stitch"):
+        seen = told[stage]
+        first, caught = (
+            "not before the next fault" if seen[name] is None else f"{seen[name]:g} s"
+            for name in ("first_row_s", "caught_up_s")
+        )
+        rate = f" ({seen['catch_up_rate']:g}× arrival)" if seen["catch_up_rate"] else ""
+        parts.append(f"{stage}: first row {first}, caught up {caught}{rate}")
+    peak = ", ".join(f"{part} {size}" for part, size in sorted(told["rss_peak_mb"].items()) if part != "load")
+    return "; ".join([*parts, f"MB: {peak}"])

@@ -1,0 +1,115 @@
+"""
+The schedule: which fault when, from a seed alone.
+
+All faults there are form a deck. Ten seeds in a row (1 to 10, 11 to 20, …) deal one shuffle of it, so that together
+they play every fault. Times do not depend on how fast anything recovers: the same seed hurts at the same offsets.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from tests.chaos.ground import Layout
+
+SEEDS_OF_A_DECK = 10
+WARM_UP_S = 8.0
+REST_S = 9.0
+BEYOND_SESSION_S = 13.0
+# How long each lasts; what is not named happens in a moment.
+LASTS_S = {
+    "freeze": BEYOND_SESSION_S,
+    "memory": 5.0,
+    "hole": BEYOND_SESSION_S,
+    "half-open": BEYOND_SESSION_S,
+    "delay": 6.0,
+    "throttle": 6.0,
+    "refuse": 5.0,
+    "reset-after": 5.0,
+    "full": 6.0,
+    "clock-back": 8.0,
+    "clock-ahead": 8.0,
+    "storm": 16.0,
+    "roll": 45.0,
+}
+_PAUSE_S = {"kill load": 2.0, "kill supervisor": 1.0}
+_NETWORK = ("hole", "half-open", "delay", "throttle", "refuse", "reset", "reset-after")
+# The must-hold figures are measured in every seed.
+ALWAYS = ("kill land", "kill broker")
+ONE_NODE = (
+    *(f"kill {target}" for target in ("stitch", "warehouse", "load", "supervisor")),
+    *(f"term {target}" for target in ("land", "stitch", "broker", "warehouse")),
+    *(f"freeze {target}" for target in ("land", "stitch", "broker", "warehouse")),
+    *(f"memory {target}" for target in ("land", "stitch")),
+    *(f"{trouble} {role}>broker" for role in ("land", "stitch", "load") for trouble in _NETWORK),
+    *(f"{trouble} {role}>warehouse" for role in ("land", "stitch") for trouble in _NETWORK),
+    *(f"full {disk}" for disk in ("warehouse", "kafka", "temp")),
+    *(f"clock-{way} {role}" for way in ("back", "ahead") for role in ("land", "stitch")),
+    "storm group",
+    "partitions topic",
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    One fault.
+
+    Attributes:
+        at_s: When it begins, counted from the first record.
+        word: What is done.
+        target: To whom: a part, a pair, a disk.
+        lasts_s: How long.
+    """
+
+    at_s: float
+    word: str
+    target: str
+    lasts_s: float
+
+    def __str__(self) -> str:
+        """Read as `kill land-1`."""
+        return f"{self.word} {self.target}"
+
+    @property
+    def ends_s(self) -> float:
+        """When it ends."""
+        return self.at_s + self.lasts_s
+
+
+def dealt(seed: int, nodes: int) -> list[str]:
+    """Return the faults of a seed, as a word and a role."""
+    deck = [*ONE_NODE, "roll brokers"] if nodes > 1 else [*ONE_NODE]
+    Random((seed - 1) // SEEDS_OF_A_DECK).shuffle(deck)
+    return [*ALWAYS, *deck[(seed - 1) % SEEDS_OF_A_DECK :: SEEDS_OF_A_DECK]]
+
+
+def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, most_s: float = float("inf")) -> list[Fault]:
+    """
+    Return the schedule of a seed.
+
+    Args:
+        seed: Another number is another schedule.
+        layout: Who there is.
+        faults: These instead of the deck's, as `freeze warehouse:60` (seconds after the colon).
+        most_s: No fault ends later.
+    """
+    random = Random(seed)
+    at_s, schedule = WARM_UP_S, []
+    for words in faults or dealt(seed, len(layout.nodes)):
+        name, _, seconds = words.partition(":")
+        word, _, role = name.partition(" ")
+        target = _one_of(role, layout, random)
+        lasts_s = float(seconds) if seconds else LASTS_S.get(word, _PAUSE_S.get(name, 0.0))
+        fault = Fault(round(at_s + random.uniform(0, 1.5), 2), word, target, lasts_s)
+        if fault.ends_s > most_s:
+            break
+        schedule.append(fault)
+        at_s = fault.ends_s + REST_S
+    return schedule
+
+
+def _one_of(role: str, layout: Layout, random: Random) -> str:
+    """Name one worker of a role, also as the client of a pair, and one of several brokers."""
+    client, way, server = role.partition(">")
+    workers = [worker for worker in layout.workers if worker.partition("-")[0] == client]
+    nodes = list(layout.nodes) if role == "broker" else []
+    return random.choice(workers or nodes or [client]) + way + server

@@ -1,0 +1,121 @@
+"""
+What is sent: one list of attempts from a seed, with repetitions, lateness, shuffles and poison of every kind.
+
+The load and the checker make the list each for themselves, so that the ledger needs nothing but numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import Any
+
+from pipeline.contracts.reasons import Reason
+from pipeline.contracts.times import LATEST_MS
+from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
+from pipeline.contracts.wire import HEADER_BYTES
+from tests.convergence.history import History
+from tests.convergence.orders import runs_of
+from tests.streaming.samples import encoded, event, golden, identity, statement, topic_of
+
+# The runs of `make convergence` that come up to 90 days late and in no order; both repeat three of ten.
+ORDERS = (2, 3)
+POISON_SHARE = 0.02
+_ALICE = {"kind": "customer_id", "value": "alice"}
+_FAR = LATEST_MS - 1
+_WEB, _ORDERS, _ACCOUNTS, _FEEDBACK = (
+    topic_of(name) for name in ("web.page_viewed", "order.placed", "account.signed_in", "survey.declined")
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """
+    One record that is to be sent.
+
+    Attributes:
+        number: Its place in the list; the record carries it as a header.
+        topic: Where to.
+        key: Its key.
+        value: Its bytes; None: a tombstone.
+        event: The touchpoint it holds; None: it is poison.
+        reason: Why it will be rejected, where it is poison.
+    """
+
+    number: int
+    topic: str
+    key: bytes
+    value: bytes | None
+    event: Mapping[str, Any] | None
+    reason: Reason | None
+
+
+@dataclass(frozen=True)
+class Load:
+    """
+    A load by its numbers; equal numbers are equal lists.
+
+    Attributes:
+        seed: Of everything drawn.
+        people: People of the history.
+        events: Distinct contents of it.
+    """
+
+    seed: int
+    people: int
+    events: int
+
+    @cached_property
+    def attempts(self) -> list[Attempt]:
+        """Everything that is to be sent, in order."""
+        random = Random(self.seed)
+        contents = History(self.seed, self.people, self.events).make()
+        run = runs_of(contents, self.seed)[random.choice(ORDERS)]
+        made: list[Attempt] = []
+        for touchpoint in (touchpoint for batch in run.batches for touchpoint in batch):
+            if random.random() < POISON_SHARE:
+                made.append(_poison(len(made), random))
+            parsed = parse_touchpoint(touchpoint)
+            assert isinstance(parsed, dict), parsed
+            record = encode_touchpoint(parsed)
+            made.append(Attempt(len(made), record.topic, record.key, record.value, touchpoint, None))
+        return made
+
+
+def _poison(number: int, random: Random) -> Attempt:
+    reason, topic, make = random.choice(POISONS)
+    return Attempt(number, topic, f"poison-{number}".encode(), make(f"poison-{number}"), None, reason)
+
+
+def _web(name: str, **changed: Any) -> bytes:
+    return encoded(event(id=name, **changed))
+
+
+def _other_type(name: str, real: str, claimed: str) -> bytes:
+    return encoded(event(id=name, type=real)).replace(real.encode(), claimed.encode())
+
+
+def _with_nobody(name: str) -> bytes:
+    entry = encoded(event(id=name, identities=[identity("cookie_id", "ck-1")]))
+    return entry.replace(b"\x02\x1a\x08ck-1\x00\x00\x00", b"\x00")
+
+
+POISONS: tuple[tuple[Reason, str, Callable[[str], bytes | None]], ...] = (
+    (Reason.TOMBSTONE, _WEB, lambda _: None),
+    (Reason.UNDECODABLE, _WEB, lambda name: _web(name)[:-1]),
+    (Reason.UNDECODABLE, _WEB, lambda name: _web(name) + b"\x00"),
+    # The length 2^63 - 1, and a number that never ends.
+    (Reason.UNDECODABLE, _WEB, lambda name: _web(name)[:HEADER_BYTES] + b"\xfe" + b"\xff" * 8 + b"\x01"),
+    (Reason.UNDECODABLE, _WEB, lambda name: _web(name)[:HEADER_BYTES] + b"\x80" * 12 + name.encode()),
+    (Reason.UNDECODABLE, _WEB, lambda name: _web(name).replace(name.encode(), b"\xff" * len(name))),
+    (Reason.UNKNOWN_SCHEMA, _WEB, lambda name: b"\xc3\x01" + b"\x07" * 8 + name.encode()),
+    (Reason.WRONG_TOPIC, _WEB, lambda _: golden("order.placed")),
+    (Reason.UNKNOWN_TYPE, _WEB, lambda name: _other_type(name, "web.page_viewed", "web.page_wieved")),
+    (Reason.INVALID_VALUE, _WEB, lambda name: _web(name, revision=-1)),
+    (Reason.INVALID_VALUE, _WEB, lambda name: _web(name, amount={"minor": 1, "currency": "EURO"})),
+    (Reason.UNKNOWN_FIELD, _WEB, lambda name: _web(name, body={"query": "shoes"})),
+    (Reason.FUTURE_TIME, _WEB, lambda name: _web(name, occurred_at=_FAR)),
+    (Reason.NO_IDENTIFIER, _WEB, _with_nobody),
+    (Reason.MISSING_FIELD, _ACCOUNTS, lambda name: encoded(event(id=name, type="custom.tracked"))),
+    (Reason.BAD_STATEMENT, _ACCOUNTS, lambda name: encoded(statement("aliased", _ALICE, _ALICE, id=name))),
+)

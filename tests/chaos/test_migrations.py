@@ -1,0 +1,68 @@
+"""A migration that is interrupted at every statement, before or after the warehouse did it, ends as any other."""
+
+import re
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from pipeline.config import ClickHouseSettings
+from pipeline.warehouse.connection import connect
+from pipeline.warehouse.migrate import drift, migrate
+from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.views import core_views
+
+CHANGES = ("CREATE", "ALTER", "INSERT")
+
+
+class Interrupted(BaseException):
+    """A process that dies here: nothing that it would still do happens."""
+
+
+class Mortal:
+    """
+    A client that dies at its first statement that changes something new.
+
+    Args:
+        client: The real one.
+        done: Statements that were survived before; the next new one is fatal.
+        is_applied: Whether the warehouse still does the fatal one.
+    """
+
+    def __init__(self, client: Client, done: set[str], *, is_applied: bool) -> None:
+        self._client = client
+        self._done = done
+        self._is_applied = is_applied
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def command(self, statement: str, *arguments: Any, **more: Any) -> Any:
+        name = statement.partition("(")[0]
+        if statement.lstrip().startswith(CHANGES) and name not in self._done:
+            self._done.add(name)
+            if self._is_applied:
+                self._client.command(statement, *arguments, **more)
+            raise Interrupted(name)
+        return self._client.command(statement, *arguments, **more)
+
+
+@pytest.mark.parametrize("is_applied", [False, True], ids=["before it is done", "after it is done"])
+def test_a_migration_that_dies_at_every_statement_is_finished_by_the_next(
+    empty_database: ClickHouseSettings, is_applied: bool
+) -> None:
+    client = connect(empty_database)
+    done: set[str] = set()
+    deaths = 0
+    while True:
+        try:
+            migrate(Mortal(client, done, is_applied=is_applied), metrics=False)  # type: ignore[arg-type]
+            break
+        except Interrupted:
+            deaths += 1
+    assert deaths == len(done) > 30
+    assert migrate(client, metrics=False) == []
+    here = {*TABLES, *core_views()}
+    assert not [fault for fault in drift(client) if re.split(r"[.:]", fault)[0] in here]
+    recorded = client.query("SELECT name, uniqExact(fingerprint) FROM schema_migrations GROUP BY name").result_rows
+    assert {number for _, number in recorded} == {1}

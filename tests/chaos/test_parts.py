@@ -1,0 +1,201 @@
+"""The parts of the chaos harness: the same seed is the same run, ledgers survive kills, proxies do what they say."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.ground import Layout
+from tests.chaos.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, Account, Ledger, read_ledger
+from tests.chaos.nemesis import BEGIN, END
+from tests.chaos.proxy import Pair, Proxies, Trouble
+from tests.chaos.schedule import ALWAYS, LASTS_S, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
+from tests.chaos.sending import POISONS, Load
+from tests.chaos.watching import Samples, port_opened, recovery_of
+from tests.kafka.servers import free_ports
+
+LAYOUT = Layout(workers=["land-1", "land-2", "stitch-1"], nodes=["broker"])
+
+
+def test_a_schedule_follows_from_its_seed_and_not_from_the_clock() -> None:
+    assert scheduled(7, LAYOUT) == scheduled(7, LAYOUT)
+    assert scheduled(7, LAYOUT) != scheduled(8, LAYOUT)
+    for fault, following in zip(scheduled(7, LAYOUT), scheduled(7, LAYOUT)[1:], strict=False):
+        assert fault.ends_s < following.at_s
+
+
+def test_ten_seeds_in_a_row_play_every_fault() -> None:
+    for first in (1, 11):
+        played = [words for seed in range(first, first + SEEDS_OF_A_DECK) for words in dealt(seed, nodes=1)]
+        assert set(played) == {*ONE_NODE, *ALWAYS}
+        assert all(played.count(words) == SEEDS_OF_A_DECK for words in ALWAYS)
+    assert "roll brokers" in [words for seed in range(1, 11) for words in dealt(seed, nodes=3)]
+
+
+def test_the_nemesis_knows_every_fault_and_ends_what_lasts() -> None:
+    for words in (*ONE_NODE, *ALWAYS, "roll brokers"):
+        word = words.partition(" ")[0]
+        assert word in BEGIN
+        assert (word in END) or word not in LASTS_S or word in ("storm", "roll")
+
+
+def test_named_faults_have_their_length_and_a_worker_of_the_role() -> None:
+    (fault,) = scheduled(1, LAYOUT, ["hole stitch>warehouse:60"])
+    assert (fault.word, fault.target, fault.lasts_s) == ("hole", "stitch-1>warehouse", 60)
+
+
+def test_a_load_follows_from_its_numbers_and_holds_repetitions_and_every_poison() -> None:
+    attempts = Load(3, 100, 4_000).attempts
+    assert attempts == Load(3, 100, 4_000).attempts
+    values = [attempt.value for attempt in attempts if attempt.event is not None]
+    assert len(values) - len(set(values)) > 0.1 * len(values)
+    assert {attempt.reason for attempt in attempts if attempt.event is None} == {reason for reason, _, _ in POISONS}
+
+
+def test_a_ledger_that_a_kill_cut_short_says_what_was_whole(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.note(ATTEMPTED, [0, 1, 2, 17])
+        ledger.note(ACKNOWLEDGED, [1])
+        ledger.note(REFUSED, [2])
+    with (tmp_path / "ledger").open("ab") as stream:
+        stream.write(b"acknowledged 1")
+    account = read_ledger(tmp_path / "ledger")
+    assert (account.attempted, account.acknowledged, account.unknown) == ({0, 1, 2, 17}, {1}, {0, 2, 17})
+    assert account.following == 18
+    assert read_ledger(tmp_path / "none") == Account()
+
+
+@contextmanager
+def echo() -> Iterator[int]:
+    """A server that answers every piece with the same piece, after it has noted it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer(connection: socket.socket) -> None:
+            with connection:
+                try:
+                    while piece := connection.recv(1000):
+                        heard.append(piece)
+                        connection.sendall(piece)
+                except OSError:
+                    return
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+heard: list[bytes] = []
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Proxies, Callable[[], socket.socket]]]:
+    """A proxy before the echo, and what connects to it."""
+    heard.clear()
+    (port,) = free_ports(1)
+    with echo() as target, Proxies([Pair("a>b", port, target)]).running() as proxies:
+        opened: list[socket.socket] = []
+
+        def connect() -> socket.socket:
+            opened.append(socket.create_connection(("127.0.0.1", port), timeout=1.0))
+            return opened[-1]
+
+        yield proxies, connect
+        for connection in opened:
+            connection.close()
+
+
+Way = tuple[Proxies, Callable[[], socket.socket]]
+
+
+def asked(connection: socket.socket, what: bytes) -> bytes:
+    connection.sendall(what)
+    return connection.recv(1000)
+
+
+def test_a_proxy_without_trouble_passes_everything(pair: Way) -> None:
+    connection = pair[1]()
+    assert asked(connection, b"one") == b"one"
+    assert asked(connection, b"two") == b"two"
+
+
+def test_a_reset_after_the_request_was_applied(pair: Way) -> None:
+    proxies, connect = pair
+    connection = connect()
+    assert asked(connection, b"one") == b"one"
+    proxies.make("a>b", "reset-after", resets=1)
+    with pytest.raises(ConnectionResetError):
+        asked(connection, b"two")
+    assert heard == [b"one", b"two"], "the server did it, and the client does not know"
+    assert proxies.pairs["a>b"].swallowed == 1
+    assert asked(connect(), b"three") == b"three"
+
+
+def test_half_open_brings_the_request_and_no_answer_and_a_hole_brings_neither(pair: Way) -> None:
+    proxies, connect = pair
+    connection = connect()
+    cases: tuple[tuple[Trouble, list[bytes]], ...] = (("half-open", [b"half-open"]), ("hole", []))
+    for trouble, expected in cases:
+        heard.clear()
+        proxies.make("a>b", trouble)
+        with pytest.raises(TimeoutError):
+            asked(connection, trouble.encode())
+        assert heard == expected
+        proxies.make("a>b", "none")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1000)
+        connection = connect()
+        assert asked(connection, b"well") == b"well"
+
+
+def test_refusing_resets_what_there_is_and_what_comes(pair: Way) -> None:
+    proxies, connect = pair
+    connection = connect()
+    assert asked(connection, b"one") == b"one"
+    proxies.make("a>b", "refuse")
+    with pytest.raises(ConnectionResetError):
+        connection.recv(1000)
+    with pytest.raises(ConnectionError):
+        asked(connect(), b"two")
+    proxies.make("a>b", "none")
+    assert asked(connect(), b"three") == b"three"
+
+
+@pytest.mark.parametrize("trouble", ["delay", "throttle"])
+def test_delay_and_throttle_bring_everything_later(pair: Way, trouble: str) -> None:
+    proxies, connect = pair
+    proxies.pairs["a>b"].delay_s, proxies.pairs["a>b"].bytes_per_s = 0.1, 1_000.0
+    proxies.make("a>b", "delay" if trouble == "delay" else "throttle")
+    began = time.monotonic()
+    assert asked(connect(), b"x" * 100) == b"x" * 100
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_recovery_is_read_from_samples() -> None:
+    """Landing stands still from 10 to 14, has then a backlog, and is even with what came at 15."""
+    sent = [(t / 2, 100.0 * t / 2) for t in range(60)]
+    landed = [(t, min(v, 1000.0) if t < 14 else v - 300 if t < 15 else v - 20) for t, v in sent]
+    samples = Samples(landed=landed, version=landed, sent=sent)
+    found = recovery_of(samples, "land", (10.0, 12.0), 25.0, 100.0)
+    assert (found.standstill_s, found.first_row_s, found.caught_up_s) == (4.0, 2.0, 3.0)
+    assert found.catch_up_rate is not None
+    assert found.catch_up_rate > 3
+    never = Samples(landed=[(t, min(v, 1000.0)) for t, v in sent], sent=sent)
+    assert recovery_of(never, "land", (10.0, 12.0), 25.0, 100.0).caught_up_s is None
+
+
+def test_the_brokers_port_counts_from_when_it_is_open_again() -> None:
+    samples = Samples(port=[(1.0, 1.0), (2.0, 0.0), (3.0, 0.0), (4.0, 1.0), (5.0, 1.0)])
+    assert port_opened(samples, after=1.5, until=9.0) == 4.0
+    assert port_opened(samples, after=4.5, until=9.0) == 4.5
