@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Each starts a broker and a warehouse of its own, and waits for processes more than it computes.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean kills fuzz clients
+.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean kills fuzz clients chaos chaos-night
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,12 @@ properties: setup ## look long for a history whose order of arrival matters (twe
 
 kills: setup ## kill a sending program fifty times at random: nothing lost, nothing twice
 	$(BIN)/python -m tests.producers.sdk_kills --runs 50
+
+chaos: kafka ## faults on Apache Kafka with a ledger and a checker, about 3 minutes (SEED=n plays another)
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1)
+
+chaos-night: kafka ## the same for hours: SEEDS=100 from SEED=1 on
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),100)
 
 fuzz: setup ## a million mutated requests and records against the collector and the decoder
 	RUST_BACKTRACE=0 $(BIN)/python -m tests.producers.fuzzing --inputs 1000000

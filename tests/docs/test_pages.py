@@ -85,10 +85,10 @@ def test_a_command_that_is_not_there_would_be_seen() -> None:
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
 def test_every_make_target_exists(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for line in command_lines(page):
         if (arguments := arguments_of(line, "make")) is not None:
-            assert set(arguments) <= targets, line
+            assert {word for word in arguments if "=" not in word} <= targets, line
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
