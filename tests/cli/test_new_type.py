@@ -17,19 +17,24 @@ ROW = (
 LAST_FIELD = '"doc": "Condition of the parcel."}'
 FIELD = '{"name": "neighbour_floor", "type": ["null", "int"], "default": null, "doc": "Floor of the neighbour."}'
 
-LAND_AND_ASK = """
-import json
+COMMANDS = (("schemas", "check"), ("schemas", "diff"), ("migrate",))
+# One process for everything: each would first compile the whole scratch copy.
+RUN_LAND_AND_ASK = """
+import json, sys
+from dataclasses import astuple
 from pipeline.config import load_settings
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
 from pipeline.streaming.landing import Landing, Origin
 from pipeline.streaming.records import Chunk
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.facts import FactStore
+from tests.cli.conftest import run_here
 from tests.streaming.samples import chunk
 
 class Nobody:
     def announce(self, keys, received_at_ms): pass
 
+said = [astuple(run_here(*arguments)) for arguments in json.loads(sys.argv[1])]
 settings = load_settings()
 client = connect(settings.clickhouse)
 touchpoint = {"id": "n-1", "type": "delivery.handed_over", "source": "carrier", "occurred_at": "2026-03-01T10:00:00Z",
@@ -41,7 +46,7 @@ value = encode_touchpoint(event).value
 landing = Landing(FactStore(client), Nobody(), settings.identity, Origin("log-1", 100_000))
 outcome = landing.land([chunk("touchpoints.deliveries", [value])])
 asked = "SELECT type, stage, channel, neighbour_floor, carrier FROM v_touchpoints WHERE event_id = 'n-1'"
-print(json.dumps([outcome.stored, [str(p) for p in missing], client.query(asked).result_rows]))
+print(json.dumps([said, outcome.stored, [str(p) for p in missing], client.query(asked).result_rows]))
 """
 
 
@@ -67,17 +72,20 @@ def test_one_file_and_one_row_make_a_type(tmp_path: Path, fresh_database: ClickH
         }
     )
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=scratch, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert "68 types: fit 1 released version" in run("-m", "pipeline.cli", "schemas", "check")
-    assert "deliveries: body/neighbour_floor" in run("-m", "pipeline.cli", "schemas", "diff")
-    assert "as this version declares it" in run("-m", "pipeline.cli", "migrate")
-    stored, missing, rows = json.loads(run("-c", LAND_AND_ASK))
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_LAND_AND_ASK, json.dumps(COMMANDS)],
+        cwd=scratch,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (checked, diff, migrated), stored, missing, rows = json.loads(done.stdout)
+    assert [code for code, _, _ in (checked, diff, migrated)] == [0, 0, 0], (checked, diff, migrated)
+    assert "68 types: fit 1 released version" in checked[1]
+    assert "deliveries: body/neighbour_floor" in diff[1]
+    assert "as this version declares it" in migrated[1]
     assert stored == 1
     assert missing == ["missing_field at /body/neighbour_floor: this field is required"]
     assert rows == [["delivery.handed_over", "receive", "post", 4, "DHL"]]

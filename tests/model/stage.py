@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-_JOIN_TIMEOUT_S: Final = 60.0
+_STEP_TIMEOUT_S: Final = 120.0
 
 
 class Crash(BaseException):
@@ -46,6 +46,7 @@ class Stage:
         self.actors: list[Actor] = []
         self.current: Actor | None = None
         self.failure: BaseException | None = None
+        self._choices = 0
 
     def enter(self, actor: Actor) -> None:
         """Let an actor take part from now on."""
@@ -80,8 +81,12 @@ class Stage:
         following = self._choice()
         if following is not None:
             self._hand_to(following)
-            if not self._done.acquire(timeout=_JOIN_TIMEOUT_S):
-                raise RuntimeError("the actors do not hand the baton back")
+            choices = self._choices
+            # On a busy machine a whole schedule may take minutes; one step may not.
+            while not self._done.acquire(timeout=_STEP_TIMEOUT_S):
+                if self._choices == choices:
+                    raise RuntimeError("the actors do not hand the baton back")
+                choices = self._choices
         self.current = None
         if self.failure is not None:
             raise self.failure
@@ -105,6 +110,7 @@ class Stage:
         self.current = None
 
     def _choice(self) -> Actor | None:
+        self._choices += 1
         if self.failure is not None:
             return None
         doomed = next((one for one in self.actors if one.is_doomed and not one.is_done and one.thread), None)
