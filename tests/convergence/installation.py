@@ -17,7 +17,8 @@ from pipeline.config import child_environment
 from tests.convergence.dump import Dump, dump_of
 from tests.convergence.inprocess import HASH_KEY
 
-START_TIMEOUT_S = 180
+# A busy machine may take minutes over what takes seconds.
+START_TIMEOUT_S = 600
 COMMAND_TIMEOUT_S = 1800
 
 
