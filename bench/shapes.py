@@ -2,15 +2,17 @@
 What one more event costs when its customer has an ugly history: `python -m bench.shapes`.
 
 Each shape is landed and stitched whole, then single events of the same customer follow, each landed and stitched by
-itself. The worker's part runs in this process, the warehouse in its own. The last line is JSON.
+itself. The worker's part runs in this process, the warehouse in its own; the CPU seconds of both are told. The
+last line is JSON.
 """
 
 import argparse
 import json
+import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +36,7 @@ from pipeline.warehouse.results import StitchStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BATCH = 50_000
+EVENTS = 5
 IDENTITY = IdentitySettings.model_validate({"hash_key": "bench"})
 Touchpoint = dict[str, Any]
 
@@ -120,54 +123,112 @@ def kiosk() -> Callable[[int], Touchpoint]:
     return make
 
 
+def household() -> Callable[[int], Touchpoint]:
+    """Fifty identifiers: five accounts that share an address, four phones, and devices of which some are shared too."""
+
+    def make(number: int) -> Touchpoint:
+        member = number % 5
+        event = page_view(number, f"c-{member}-{number // 5 % 8}", number * 2.0)
+        event["identities"][0]["value"] = f"u-{member}"
+        if number % 20 == member:
+            event["identities"].append({"kind": "email", "value": "home@example.org"})
+        if number % 20 == member + 5 < 9:
+            event["identities"].append({"kind": "phone", "value": f"+4930123456{member}"})
+        if number % 7 == 0:
+            event["identities"][1]["value"] = f"c-{(member + 1) % 5}-{number // 5 % 4}"
+        return event
+
+    return make
+
+
+def call_centre() -> Callable[[int], Touchpoint]:
+    """One account under which a call centre books the calls of everybody: each has a phone number of its own."""
+
+    def make(number: int) -> Touchpoint:
+        event = page_view(number, "", number * 2.0)
+        event["identities"][1] = {"kind": "phone", "value": f"+49301{number:06d}"}
+        return event
+
+    return make
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock, and of the processors: the worker's and the warehouse's."""
+
+    wall: float
+    worker: float
+    warehouse: float
+
+    @classmethod
+    def of(cls, work: Callable[[], object], warehouse: psutil.Process) -> "Cost":
+        """Do something and say what it took."""
+        before = time.perf_counter(), time.process_time(), sum(warehouse.cpu_times()[:2])
+        work()
+        after = time.perf_counter(), time.process_time(), sum(warehouse.cpu_times()[:2])
+        return cls(*(late - early for early, late in zip(before, after, strict=True)))
+
+    @classmethod
+    def told(cls, name: str, costs: Sequence["Cost"]) -> dict[str, float]:
+        """Name the medians of costs; a warehouse does other things too, in a long moment more of them."""
+        return {
+            f"{name}_{part}": round(statistics.median(getattr(cost, attribute) for cost in costs), 4)
+            for part, attribute in (
+                ("seconds", "wall"),
+                ("worker_cpu_seconds", "worker"),
+                ("warehouse_cpu_seconds", "warehouse"),
+            )
+        }
+
+
 def measure(servers: Servers, url: str, make: Callable[[int], Touchpoint], size: int) -> dict[str, float]:
-    """Build a shape in a new database and time three more events."""
+    """Build a shape in a new database and time some more events."""
     settings = ClickHouseSettings.model_validate({"url": url})
     migrate(connect(settings))
     shop = Shop(settings)
+    warehouse = psutil.Process(servers.processes["warehouse"].pid)
     for first in range(0, size, BATCH):
         shop.land([make(number) for number in range(first, min(first + BATCH, size))])
-    began = time.perf_counter()
-    shop.stitch()
-    whole = time.perf_counter() - began
+    whole = Cost.of(shop.stitch, warehouse)
     landed, stitched = [], []
-    for number in range(size, size + 3):
-        began = time.perf_counter()
-        shop.land([make(number)])
-        landed.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        shop.stitch()
-        stitched.append(time.perf_counter() - began)
+    for number in range(size, size + EVENTS):
+        landed.append(Cost.of(lambda number=number: shop.land([make(number)]), warehouse))  # type: ignore[misc]
+        stitched.append(Cost.of(shop.stitch, warehouse))
     return {
         "touchpoints": size,
-        "whole_stitch_seconds": round(whole, 3),
-        "land_seconds": round(statistics.median(landed), 4),
-        "stitch_seconds": round(statistics.median(stitched), 4),
+        **Cost.told("whole_stitch", [whole]),
+        **Cost.told("land", landed),
+        **Cost.told("stitch", stitched),
         "worker_rss_mib": psutil.Process().memory_info().rss >> 20,
-        "warehouse_rss_mib": psutil.Process(servers.processes["warehouse"].pid).memory_info().rss >> 20,
+        "worker_peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "warehouse_rss_mib": warehouse.memory_info().rss >> 20,
     }
 
 
 def shapes(largest: int) -> Iterator[tuple[str, Callable[[int], Touchpoint], int]]:
-    """Name the shapes: one growing customer, one with many cookies, one shared cookie."""
+    """Name the shapes: a growing customer, one with many cookies, a shared cookie, a household, a shared account."""
     for size in (10, 1_000, 10_000, 100_000, 1_000_000):
         if size <= largest:
             yield f"customer of {size}", loyal(size), size
     yield f"customer of {min(largest, 100_000)} cookies", crumbled(), min(largest, 100_000)
     yield f"kiosk of {min(largest, 10_000)} accounts", kiosk(), min(largest, 10_000)
+    yield "household of 50 identifiers", household(), 1_000
+    yield f"call centre of {min(largest, 10_000)} phones", call_centre(), min(largest, 10_000)
 
 
 def main() -> None:
     """Measure every shape and print the result."""
     parser = argparse.ArgumentParser(prog="python -m bench.shapes", description=__doc__)
     parser.add_argument("--largest", type=int, default=100_000, help="touchpoints of the largest customer")
-    largest = parser.parse_args().largest
+    parser.add_argument("--only", default="", help="only shapes whose names contain this")
+    asked = parser.parse_args()
     results = {}
     with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
         ready = servers.warehouse()
         token = json.loads(Path(ready["credentials"]).read_text(encoding="utf-8"))["throughline"]
         address = ready["address"].removeprefix("http://")
-        for number, (name, make, size) in enumerate(shapes(largest)):
+        chosen = [shape for shape in shapes(asked.largest) if asked.only in shape[0]]
+        for number, (name, make, size) in enumerate(chosen):
             results[name] = measure(servers, f"http://throughline:{token}@{address}/shape{number}", make, size)
             sys.stderr.write(f"{name}: {results[name]}\n")
     sys.stdout.write(json.dumps(results) + "\n")
