@@ -8,6 +8,7 @@ doubled, unlanded, miscounted or other than in a calm run.
 import argparse
 import json
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.errors import CommandError
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
 
@@ -41,6 +43,15 @@ def plan_of(seed: int, arguments: argparse.Namespace) -> Plan:
     )
 
 
+def _result(plan: Plan) -> dict[str, Any]:
+    """Run one seed; one that cannot come to its end is a fault of its own, and the next seeds are still played."""
+    try:
+        return run(plan, say)
+    except (RuntimeError, OSError, subprocess.SubprocessError, CommandError) as error:
+        say(f"  it did not come to an end: {error}")
+        return {"seed": plan.seed, "clean": False, "error": str(error)}
+
+
 def main(words: Iterable[str]) -> int:
     """Run the seeds and print the result."""
     parser = argparse.ArgumentParser(prog="make chaos", description="Faults on Apache Kafka, and a checker.")
@@ -57,10 +68,10 @@ def main(words: Iterable[str]) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results: list[dict[str, Any]] = []
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-        results.append(run(plan_of(seed, arguments), say))
+        results.append(_result(plan_of(seed, arguments)))
         say(f"seed {seed}: {'clean' if results[-1]['clean'] else 'NOT CLEAN'}")
     clean = all(result["clean"] for result in results)
-    sums = {name: sum(result[name] for result in results) for name in (*COUNTS, "acknowledged", "seconds")}
+    sums = {name: sum(result.get(name, 0) for result in results) for name in (*COUNTS, "acknowledged", "seconds")}
     click.echo(json.dumps({"clean": clean, **sums, "seeds": results}))
     return 0 if clean else 1
 

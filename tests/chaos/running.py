@@ -4,17 +4,21 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import KafkaSettings
+from pipeline.streaming.announcing import land_group, stitch_group
 from tests.chaos.checker import Evidence, judge
 from tests.chaos.field import Field, clock_library, new_field
 from tests.chaos.gathering import IDENTITY, accounting_of, evidence_of, witness
 from tests.chaos.ground import Layout
 from tests.chaos.ledger import read_ledger
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.rebalances import Generation, generations
 from tests.chaos.schedule import REST_S, Fault, scheduled
 from tests.chaos.sending import POISON_SHARE, Load
 from tests.chaos.watching import Samples, as_told, computed, peaks, port_opened, recovery_of, watching
@@ -23,6 +27,7 @@ from tests.convergence.orders import DUPLICATES
 
 START_S, SETTLE_S = 240.0, 400.0
 EVENTS_PER_PERSON = 25
+GROUPS = {"land": land_group(KafkaSettings()), "stitch": stitch_group(KafkaSettings(), 1)}
 Say = Callable[[str], None]
 
 
@@ -73,6 +78,7 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
         figures = [
             figure(samples, fault, moment, schedule, plan) for fault, moment in zip(schedule, moments, strict=True)
         ]
+        count_rebalances(figures, generations(field.run["kafka"]), samples.began_at)
         for told in figures:
             say("  " + _line(told))
         accounting = accounting_of(field.throughline("status", "--json"))
@@ -128,6 +134,14 @@ def counts_of(evidence: Evidence) -> dict[str, int]:
     }
 
 
+def count_rebalances(figures: Sequence[dict[str, Any]], dealt: Sequence[Generation], began_at: float) -> None:
+    """Add to every fault how often each stage was dealt its partitions anew until the next fault."""
+    ends = [*(told["at_s"] for told in figures[1:]), float("inf")]
+    for told, end in zip(figures, ends, strict=True):
+        groups = Counter(one.group for one in dealt if told["at_s"] <= one.at - began_at < end)
+        told["rebalances"] = {stage: groups[group] for stage, group in GROUPS.items()}
+
+
 def keep_logs(field: Field, where: Path) -> None:
     """Copy what tells how it was: logs of all parts, and the ledger."""
     where.mkdir(parents=True, exist_ok=True)
@@ -179,4 +193,5 @@ def _line(told: dict[str, Any]) -> str:
         rate = f" ({seen['catch_up_rate']:g}× arrival)" if seen["catch_up_rate"] else ""
         parts.append(f"{stage}: first row {first}, caught up {caught}{rate}")
     peak = ", ".join(f"{part} {size}" for part, size in sorted(told["rss_peak_mb"].items()) if part != "load")
-    return "; ".join([*parts, f"MB: {peak}"])
+    dealt = ", ".join(f"{stage} {number}" for stage, number in told["rebalances"].items())
+    return "; ".join([*parts, f"rebalances: {dealt}", f"MB: {peak}"])

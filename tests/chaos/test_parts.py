@@ -1,6 +1,7 @@
 """The parts of the chaos harness: the same seed is the same run, ledgers survive kills, proxies do what they say."""
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from tests.chaos.ground import Layout
 from tests.chaos.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, Account, Ledger, read_ledger
 from tests.chaos.nemesis import BEGIN, END
 from tests.chaos.proxy import Pair, Proxies, Trouble
+from tests.chaos.rebalances import generation_of
 from tests.chaos.schedule import ALWAYS, LASTS_S, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
 from tests.chaos.sending import POISONS, Load
 from tests.chaos.watching import Samples, port_opened, recovery_of
@@ -199,3 +201,11 @@ def test_the_brokers_port_counts_from_when_it_is_open_again() -> None:
     samples = Samples(port=[(1.0, 1.0), (2.0, 0.0), (3.0, 0.0), (4.0, 1.0), (5.0, 1.0)])
     assert port_opened(samples, after=1.5, until=9.0) == 4.0
     assert port_opened(samples, after=4.5, until=9.0) == 4.5
+
+
+def test_a_generation_is_read_from_the_record_that_kafka_writes() -> None:
+    key = struct.pack(">hh", 2, 5) + b"group"
+    value = struct.pack(">hh", 3, 8) + b"consumer" + struct.pack(">i", 17) + b"more"
+    assert generation_of(key, value) == ("group", 17)
+    assert generation_of(struct.pack(">hh", 1, 5) + b"group", value) is None
+    assert generation_of(key, None) is None

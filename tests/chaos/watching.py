@@ -20,7 +20,9 @@ import psutil
 
 from pipeline.cli.errors import CommandError
 from pipeline.cli.watermarks import Watermarks
+from pipeline.config import KafkaSettings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
+from pipeline.streaming.announcing import stitch_group
 from tests.chaos.field import Field
 
 WAREHOUSE_S, KAFKA_S, MACHINE_S = 0.25, 0.5, 0.2
@@ -51,6 +53,7 @@ class Samples:
         port: 1 while the broker's port takes connections.
         memory: Resident bytes by part.
         cpu: Seconds of computing by part, of the process that it is at that time.
+        began_at: When time began to count, in seconds since 1970.
     """
 
     landed: Series = field(default_factory=list)
@@ -61,6 +64,7 @@ class Samples:
     port: Series = field(default_factory=list)
     memory: dict[str, Series] = field(default_factory=dict)
     cpu: dict[str, Series] = field(default_factory=dict)
+    began_at: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True)
@@ -215,12 +219,12 @@ def _look_at_warehouse(url: str, samples: Samples) -> Callable[[float], None]:
 
 
 def _look_at_kafka(bootstrap: str, samples: Samples) -> Callable[[float], None]:
-    watermarks = Watermarks(bootstrap)
+    watermarks, group = Watermarks(bootstrap), stitch_group(KafkaSettings(), 1)
 
     def look(now: float) -> None:
         ends = watermarks.high([*TOUCHPOINT_TOPICS, STITCH_DIRTY])
         dirty = [spot for spot in ends if spot[0] == STITCH_DIRTY]
-        committed = watermarks.committed("throughline-stitch", dirty)
+        committed = watermarks.committed(group, dirty)
         samples.sent.append((now, float(sum(end for spot, end in ends.items() if spot[0] != STITCH_DIRTY))))
         samples.announced.append((now, float(sum(ends[spot] for spot in dirty))))
         samples.stitched.append((now, float(sum(committed.values()))))
