@@ -11,8 +11,17 @@ from tests.docs.pages import ROOT, Block, blocks, name_of
 from tests.docs.test_doors import CLIENTS
 
 DOCS = ROOT / "docs"
-GUIDES = ("web-shop", "call-centre", "carrier", "returns-desk")
-ROWS = {"web-shop": 2, "call-centre": 2, "carrier": 3, "returns-desk": 3}
+ROWS = {
+    "web-shop": 2,
+    "call-centre": 2,
+    "carrier": 3,
+    "returns-desk": 3,
+    "mobile-app": 2,
+    "chat": 4,
+    "mailbox-and-newsletter": 4,
+    "surveys-and-reviews": 3,
+    "store": 3,
+}
 
 
 def programs(page: Path) -> list[Block]:
@@ -30,14 +39,15 @@ def run(shop: Shop, program: str, folder: Path, python: str = sys.executable) ->
 
 def test_what_the_guides_send_is_what_they_ask_for(shop: Shop, tmp_path: Path) -> None:
     outputs = {}
-    for guide in GUIDES:
+    assert {page.stem for page in (DOCS / "guides").glob("*.md")} == ROWS.keys()
+    for guide in ROWS:
         (program,) = programs(DOCS / "guides" / f"{guide}.md")
         outputs[guide] = run(shop, program.text, tmp_path)
     assert outputs["returns-desk"] == "accepted\n"
     assert shop.throughline("wait", "--timeout", "120").code == 0
-    for guide in GUIDES:
+    for guide, rows in ROWS.items():
         (statement,) = [block for block in blocks(DOCS / "guides" / f"{guide}.md") if block.language == "sql"]
-        assert len(shop.analyst.rows(statement.text)) == ROWS[guide], name_of(statement.page)
+        assert len(shop.analyst.rows(statement.text)) == rows, name_of(statement.page)
     (story,) = shop.analyst.rows(
         "SELECT uniqExact(customer_uid) AS customers FROM v_touchpoints "
         "WHERE order_id = 'shop-1001' OR shipment_id = 'parcel-9001' OR return_id = 'r-3001'"
