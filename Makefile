@@ -55,8 +55,8 @@ lock: setup ## compile the locked requirements anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements.lock -o requirements-dev.lock pyproject.toml --group dev
 
-bench: setup ## measure speed side by side; the last line is JSON
-	@$(BIN)/python -m bench
+bench: setup ## measure speed side by side; the last line is JSON (ARGS="--broker kafka" admits all peers; ARGS=--help)
+	@$(BIN)/python -m bench $(ARGS)
 
 convergence: setup ## the same touchpoints in other orders, with workers killed, give the same bytes (about 15 minutes)
 	@$(BIN)/python -m tests.convergence

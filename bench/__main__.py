@@ -1,73 +1,179 @@
 """
-Measure landed and fully stitched events a second against a stock Faust app, and how fresh journeys are.
+Measure ours beside its peers on the same job, and how fresh journeys are.
 
-All in one run on the embedded tier. Rounds are interleaved (ours, bound, peer, ours, …) and the median is reported:
-machines are noisy, ratios less so. The last line is JSON; everything else goes to stderr.
+All in one run on one machine. Rounds are interleaved (ours, bound, a peer, the next, ours, …) and medians are reported:
+machines are noisy, ratios of one run less so. The last line is JSON; everything else goes to stderr.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
-from collections.abc import Callable
+import time
+from dataclasses import dataclass
+from dataclasses import field as made
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from bench.contestants import BROKERS, EMBEDDED, OURS, PEERS
 from bench.events import encoded_events
-from bench.freshness import run_freshness
-from bench.run import Result, machine, run_ours, run_stock_faust
+from bench.field import Field, Setting
+from bench.freshness import Freshness, run_freshness
+from bench.peers.obtain import PeerMissing, command_of
+from bench.run import Result, machine, run_ours, run_peer
+from bench.servers import Servers, end_with_children
+
+ROLES = {"ours": ("land", "stitch"), "bound": ("land",)}
+PARTITIONS = {"embedded": 32, "kafka": 8}
+
+
+@dataclass
+class Comparison:
+    """
+    The runs so far.
+
+    Args:
+        field: Where every contestant runs.
+    """
+
+    field: Field
+    results: dict[str, list[Result]] = made(default_factory=dict)
+    absent: dict[str, str] = made(default_factory=dict)
+
+    def admit(self, names: list[str]) -> list[str]:
+        """Return who can run here, and say aloud who cannot."""
+        able = []
+        for name in names:
+            reason = "" if name in ROLES else why_absent(name, self.field.setting.broker)
+            if reason:
+                self.absent[name] = reason
+                say(f"{name} cannot run here and is left out: {reason}")
+            else:
+                able.append(name)
+        return able
+
+    def run(self, name: str, round_number: int) -> None:
+        """Let a contestant run once; a peer that fails is left out of this round, aloud."""
+        began = time.monotonic()
+        try:
+            result = run_ours(self.field, ROLES[name]) if name in ROLES else run_peer(self.field, name)
+        except (RuntimeError, TimeoutError, ValueError) as error:
+            if name in ROLES:
+                raise
+            self.absent[name] = str(error)
+            say(f"round {round_number} {name} failed: {error}")
+            return
+        self.results.setdefault(name, []).append(result)
+        cpu = ", ".join(f"{part} {spent:.1f}" for part, spent in result.cpu_us.items())
+        say(
+            f"round {round_number} {name}: landed {result.landed_per_second:,.0f}/s, "
+            f"stitched {result.stitched_per_second:,.0f}/s, {result.peak_pss_bytes >> 20} MiB, "
+            f"CPU µs an event: {cpu}; took {time.monotonic() - began:.0f} s"
+        )
+        if name in PEERS:
+            say(f"  its {result.visits[0]} visits would be {result.visits[1]} in the order of time")
+
+    def median(self, name: str, figure: str) -> float:
+        """Return the median of a figure over the rounds, 0 where nobody ran."""
+        found = [getattr(result, figure) for result in self.results.get(name, ())]
+        return float(statistics.median(found)) if found else 0.0
+
+    def ratio(self, name: str) -> float:
+        """Return ours over theirs: the median of the ratios of each round."""
+        pairs = zip(self.results.get("ours", ()), self.results[name], strict=False)
+        ratios = [ours.whole_per_second / theirs.whole_per_second for ours, theirs in pairs]
+        return round(statistics.median(ratios), 2) if ratios else 0.0
+
+    def cpu_ratio(self, name: str) -> float:
+        """Return theirs over ours in CPU time an event, of the medians; 0 if one is unknown."""
+        ours, theirs = self.median("ours", "whole_cpu_us"), self.median(name, "whole_cpu_us")
+        return round(theirs / ours, 2) if ours and theirs else 0.0
+
+
+def why_absent(name: str, broker: str) -> str:
+    """Return why a peer cannot run here, after getting what it needs; empty if it can."""
+    if broker not in PEERS[name].brokers:
+        return f"it does not run on the {broker} broker; use --broker kafka"
+    try:
+        command_of(name)
+    except PeerMissing as error:
+        return str(error)
+    return ""
 
 
 def main() -> None:
     """Run the rounds and print the result."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=500_000, help="events of a run of ours")
-    parser.add_argument("--customers", type=int, default=50_000, help="people they are spread over")
-    parser.add_argument("--peer-events", type=int, default=30_000, help="events of a run of the peer, which is slower")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rate", type=int, default=1_000, help="events a second at which freshness is measured")
-    parser.add_argument("--seconds", type=int, default=30, help="how long freshness is measured")
-    arguments = parser.parse_args()
-    _say(f"{machine()}; {arguments.events} events of {arguments.customers} customers, {arguments.rounds} rounds")
-    events = list(encoded_events(arguments.events, arguments.customers))
-    peer_events = events[: arguments.peer_events]
-    runs: dict[str, Callable[[], Result]] = {
-        "ours": lambda: run_ours(events, ("land", "stitch")),
-        "bound": lambda: run_ours(events, ("land",)),
-        "faust": lambda: run_stock_faust(peer_events),
-    }
-    results: dict[str, list[Result]] = {name: [] for name in runs}
-    for number in range(arguments.rounds):
-        for name, run in runs.items():
-            result = run()
-            results[name].append(result)
-            _say(
-                f"round {number + 1} {name}: landed {result.landed_per_second:,.0f}/s, "
-                f"stitched {result.stitched_per_second:,.0f}/s, {result.peak_pss_bytes >> 20} MiB"
-            )
-    _say("seconds of our workers, last round: " + _spent(results["ours"][-1]))
-    fresh = run_freshness(arguments.rate, arguments.seconds)
-    landed = _median(results["ours"], "landed_per_second")
-    stitched = _median(results["ours"], "stitched_per_second")
-    faust = _median(results["faust"], "landed_per_second")
-    summary = {
+    arguments = _parser().parse_args()
+    end_with_children()
+    partitions = arguments.partitions or PARTITIONS[arguments.broker]
+    setting = Setting(arguments.broker, partitions, arguments.workers)
+    say(
+        f"{machine()}, {arguments.broker} broker with {partitions} partitions a topic, {arguments.workers} processes "
+        f"each; {arguments.events} events of {arguments.customers} customers, {arguments.rounds} rounds"
+    )
+    with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
+        events = encoded_events(arguments.events, arguments.customers)
+        comparison = Comparison(Field(servers, events, setting))
+        names = comparison.admit(arguments.contestants or [*OURS, *PEERS])
+        for number, name in itertools.product(range(1, arguments.rounds + 1), names):
+            comparison.run(name, number)
+    if "ours" in comparison.results:
+        say("seconds of our workers, last round: " + _spent(comparison.results["ours"][-1]))
+    fresh = run_freshness(arguments.rate, arguments.seconds, setting) if arguments.seconds else None
+    sys.stdout.write(json.dumps(summary(comparison, arguments, fresh)) + "\n")
+
+
+def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshness | None) -> dict[str, Any]:
+    """Return what the last line says."""
+    peers = [name for name in PEERS if name in comparison.results]
+    said: dict[str, Any] = {
         "machine": machine(),
+        "broker": arguments.broker,
+        "partitions": comparison.field.setting.partitions,
+        "workers": arguments.workers,
         "events": arguments.events,
         "customers": arguments.customers,
         "rounds": arguments.rounds,
-        "landed_events_per_second": round(landed),
-        "stitched_events_per_second": round(stitched),
-        "bound_events_per_second": round(_median(results["bound"], "landed_per_second")),
-        "faust_events_per_second": round(faust),
-        "ratio": {"faust": round(stitched / faust, 1)},
-        "freshness_events_per_second": fresh.rate,
-        "freshness_p50_seconds": round(fresh.p50, 3),
-        "freshness_p99_seconds": round(fresh.p99, 3),
-        "peak_pss_bytes": max(result.peak_pss_bytes for result in results["ours"]),
+        "landed_events_per_second": round(comparison.median("ours", "landed_per_second")),
+        "stitched_events_per_second": round(comparison.median("ours", "stitched_per_second")),
+        "bound_events_per_second": round(comparison.median("bound", "landed_per_second")),
+        **{f"{name}_events_per_second": round(comparison.median(name, "landed_per_second")) for name in peers},
+        "ratio": {name: comparison.ratio(name) for name in peers if "ours" in comparison.results},
+        "cpu_ratio": {name: comparison.cpu_ratio(name) for name in peers if "ours" in comparison.results},
+        "absent": comparison.absent,
+        "peak_pss_bytes": round(max((run.peak_pss_bytes for run in comparison.results.get("ours", ())), default=0)),
+        "rounds_events_per_second": {
+            name: [round(run.whole_per_second) for run in runs] for name, runs in comparison.results.items()
+        },
+        "cpu_us_per_event": {
+            name: {part: round(spent, 2) for part, spent in runs[-1].cpu_us.items()}
+            for name, runs in comparison.results.items()
+        },
     }
-    sys.stdout.write(json.dumps(summary) + "\n")
+    if fresh:
+        said |= {
+            "freshness_events_per_second": fresh.rate,
+            "freshness_p50_seconds": round(fresh.p50, 3),
+            "freshness_p99_seconds": round(fresh.p99, 3),
+        }
+    return said
 
 
-def _median(results: list[Result], figure: str) -> float:
-    return float(statistics.median(getattr(result, figure) for result in results))
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    add = parser.add_argument
+    add("--broker", choices=BROKERS, default=EMBEDDED, help="kafka needs `make kafka`, and admits all peers")
+    add("--only", dest="contestants", nargs="+", choices=[*OURS, *PEERS], help="default: all")
+    add("--events", type=int, default=500_000, help="events of a run of ours; slower peers get a share of them")
+    add("--customers", type=int, default=50_000, help="people they are spread over")
+    add("--partitions", type=int, default=0, help="of each topic; default: 32 embedded, 8 on Apache Kafka")
+    add("--workers", type=int, default=1, help="processes of each role of ours, and of a peer that can share its work")
+    add("--rounds", type=int, default=3)
+    add("--rate", type=int, default=1_000, help="events a second at which freshness is measured")
+    add("--seconds", type=int, default=30, help="how long freshness is measured; 0: not at all")
+    return parser
 
 
 def _spent(result: Result) -> str:
@@ -75,7 +181,8 @@ def _spent(result: Result) -> str:
     return ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Write a line for people."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 

@@ -69,7 +69,7 @@ def start_collector(servers: Servers, bootstrap: str, core: int, more: Mapping[s
     }
     port = _free_port()
     settings[environment_name("collector", "port")] = str(port)
-    servers.start("collector", ["-c", RUN, str(core)], settings)
+    servers.start("collector", [sys.executable, "-c", RUN, str(core)], settings)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:

@@ -34,7 +34,7 @@ class Encoded:
     value: bytes
 
 
-def encoded_events(events: int, customers: int, seed: int = 7) -> Iterator[Encoded]:
+def encoded_events(events: int, customers: int, seed: int = 7, more_bytes: int = 0) -> Iterator[Encoded]:
     """
     Make events in an order that mixes all customers, as a live topic does.
 
@@ -42,6 +42,7 @@ def encoded_events(events: int, customers: int, seed: int = 7) -> Iterator[Encod
         events: How many.
         customers: How many people they are spread over.
         seed: Same seed, same bytes.
+        more_bytes: How much longer every event is made, by an attribute of so much random text.
     """
     chance = random.Random(seed)
     clocks = [FIRST_MS + chance.randrange(0, 86_400_000) for _ in range(customers)]
@@ -51,6 +52,8 @@ def encoded_events(events: int, customers: int, seed: int = 7) -> Iterator[Encod
         clocks[customer] += _gap_ms(chance)
         family, event = _touchpoint(customer, turns[customer], clocks[customer], number, chance)
         turns[customer] += 1
+        if more_bytes:
+            event["attributes"] = [{"key": "more", "value": chance.randbytes(more_bytes // 2).hex()}]
         buffer = io.BytesIO()
         schema = writer_schema(family)
         fastavro.schemaless_writer(buffer, schema.parsed, event)

@@ -1,5 +1,5 @@
 """
-How long after its receipt an event is in `v_journeys`, at a steady rate on the embedded tier.
+How long after its receipt an event is in `v_journeys`, at a steady rate.
 
 Measured by the stitching worker itself (`throughline_freshness_seconds`): from the earliest receipt among the events of
 an announcement to the moment their journeys can be queried. The first seconds do not count.
@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from confluent_kafka import Producer
 
 from bench.events import Encoded, encoded_events
-from bench.run import Bench
-from bench.scrape import Worker, quantile
+from bench.field import Field, Setting
+from bench.scrape import quantile
 from bench.servers import Servers
 
 WARM_UP_SECONDS = 10
@@ -32,14 +32,15 @@ class Freshness:
     p99: float
 
 
-def run_freshness(rate: int, seconds: int) -> Freshness:
+def run_freshness(rate: int, seconds: int, setting: Setting) -> Freshness:
     """Offer events at a steady rate and read how fresh the journeys were."""
     events = encoded_events(rate * (seconds + WARM_UP_SECONDS), CUSTOMERS)
     with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
-        bench = Bench(servers, [])
-        servers.start_worker("land", bench.settings)
-        worker = Worker(servers.start_worker("stitch", bench.settings))
-        producer = Producer({"bootstrap.servers": bench.bootstrap, "acks": "all", "linger.ms": 5})
+        field = Field(servers, [], setting)
+        lane = servers.enter_context(field.lane())
+        lane.start_worker("land")
+        worker = lane.start_worker("stitch")
+        producer = Producer({"bootstrap.servers": field.bootstrap, "acks": "all", "linger.ms": 5})
         _offer(producer, islice(events, rate * WARM_UP_SECONDS), rate)
         before = worker.freshness()
         _offer(producer, events, rate)

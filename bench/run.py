@@ -1,38 +1,35 @@
 """
-One contestant, one run: fill the broker, start the workers, and time until everything is through.
+One contestant, one run in a lane of its own: start the processes, and time until everything is through.
 
-The broker is filled before any worker starts, so producing costs the contestants nothing. Every run has a broker, a
-warehouse and a database of its own. Our first batch is the warm-up: time runs from its completion, and its records do
-not count. The peer's time runs from the first record it takes. Start of processes and imports is in neither.
+Ours and a peer are measured by one rule: the first tenth of the events is the warm-up, time runs from the moment it is
+in the warehouse to the moment the last event is. Start of processes and imports is in neither.
 """
 
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-from clickhouse_connect.driver.client import Client
-from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.events import Encoded
-from bench.scrape import Worker
-from bench.servers import Servers, first_line
-from pipeline.config import ClickHouseSettings
-from pipeline.contracts.topics import STITCH_DIRTY
-from pipeline.warehouse.connection import connect
-from pipeline.warehouse.migrate import migrate
+from bench.contestants import PEERS
+from bench.field import OUR_BATCHES, PEER_BATCHES, Field, measured
+from bench.peers.obtain import command_of
+from bench.servers import Servers
+from pipeline.contracts.schemas import family_schema, writer_schema
+from pipeline.contracts.types import FAMILIES
 
-PARTITIONS = 32
-DATABASE = "bench"
 LIMIT_SECONDS = 900.0
 POLL_SECONDS = 0.5
 # Reading the memory of processes this large stops them for a moment: not at every poll.
 POLLS_PER_PSS = 4
+# CPU time is told only when at least this share of the events was still to come when it was first read.
+CPU_SHARE = 0.2
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -44,117 +41,137 @@ class Result:
         landed_per_second: Events through LAND (or the whole job, for a peer).
         stitched_per_second: Events whose journeys are current, 0 where nothing was stitched.
         peak_pss_bytes: Most memory of all processes together.
+        cpu_us: CPU microseconds an event, by process, broker and warehouse among them.
         seconds: Where the time of our workers went, by role and part.
+        visits: How many visits a peer found, and how many there are.
     """
 
     landed_per_second: float
     stitched_per_second: float = 0.0
     peak_pss_bytes: int = 0
+    cpu_us: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    visits: tuple[int, int] = (0, 0)
+
+    @property
+    def whole_cpu_us(self) -> float:
+        """CPU microseconds an event, of the contestant's processes and the warehouse; 0 if unknown."""
+        return sum(spent for name, spent in self.cpu_us.items() if name != "broker")
+
+    @property
+    def whole_per_second(self) -> float:
+        """Events a second through all that this contestant does."""
+        return self.stitched_per_second or self.landed_per_second
 
 
-def run_ours(events: list[Encoded], roles: tuple[str, ...]) -> Result:
-    """Time our workers: `("land",)` is the bound without stitching, `("land", "stitch")` the whole job."""
-    with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
-        bench = Bench(servers, events)
-        workers = {role: Worker(servers.start_worker(role, bench.settings)) for role in roles}
-        peak, polls = 0, 0
-        landed = stitched = 0.0
+class Meter:
+    """
+    Waits for a run's end, and reads memory and CPU of all processes meanwhile.
+
+    Args:
+        servers: The processes.
+        events: How many events there are.
+        is_ready: Whether all processes have started; else that is so when the first event is through.
+    """
+
+    def __init__(self, servers: Servers, events: int, *, is_ready: bool = False) -> None:
+        self._servers = servers
+        self._events = events
+        self._polls = 0
+        self._through = 0
+        self._first = (0, servers.cpu_seconds()) if is_ready else None
+        self.peak_pss_bytes = 0
+
+    def wait(self, is_done: Callable[[], bool], through: Callable[[], int]) -> None:
+        """
+        Wait until all is done.
+
+        Raises:
+            TimeoutError: If it takes too long.
+            RuntimeError: If a process ended that should not have.
+        """
         deadline = time.monotonic() + LIMIT_SECONDS
-        while not landed or ("stitch" in roles and not stitched):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{roles} did not finish {len(events)} events in {LIMIT_SECONDS} s")
+        while True:
             time.sleep(POLL_SECONDS)
-            polls += 1
-            if polls % POLLS_PER_PSS == 0:
-                peak = max(peak, servers.pss_bytes())
-            landed = landed or (bench.landed_at() if bench.landed() >= len(events) else 0.0)
-            if landed and "stitch" in roles and bench.stitch_lag() == 0:
-                stitched = bench.now()
-        started, warm_up = bench.first_batch()
-        counted = len(events) - warm_up
-        seconds = {f"{role} {part}": taken for role in roles for part, taken in workers[role].seconds_by_part().items()}
-        return Result(counted / (landed - started), counted / (stitched - started) if stitched else 0.0, peak, seconds)
+            self._polls += 1
+            if self._polls % POLLS_PER_PSS == 0:
+                self.peak_pss_bytes = max(self.peak_pss_bytes, self._servers.pss_bytes())
+            done = self._through = through()
+            if self._first is None and done:
+                self._first = done, self._servers.cpu_seconds()
+            if is_done():
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{done} of {self._events} events were through after {LIMIT_SECONDS} s")
+            for name, process in self._servers.processes.items():
+                if process.poll() and done < self._events:
+                    raise RuntimeError(f"{name} ended with {process.returncode}: {self._servers.complaint(name)}")
+
+    def cpu_us(self) -> dict[str, float]:
+        """Return the CPU microseconds an event took in each process, their start not among them; empty if too quick."""
+        done, before = self._first or (0, {})
+        counted = self._through - done
+        if counted < self._events * CPU_SHARE:
+            return {}
+        taken = self._servers.cpu_seconds()
+        return {name: 1e6 * (spent - before.get(name, 0.0)) / counted for name, spent in taken.items()}
 
 
-def run_stock_faust(events: list[Encoded]) -> Result:
-    """Time the stock Faust app on the same records and the same kind of warehouse."""
-    with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
-        bench = Bench(servers, events)
-        arguments = ["-m", "bench.stock_faust", bench.bootstrap, bench.url, str(len(events))]
-        process = servers.start("stock-faust", arguments, {})
-        line = first_line(process.stdout, "stock-faust", starts="{")
-        seconds = float(json.loads(line)["seconds"])
-        return Result(len(events) / seconds)
+def run_ours(field: Field, roles: tuple[str, ...]) -> Result:
+    """Time our workers: `("land",)` is the bound without stitching, `("land", "stitch")` the whole job."""
+    with field.lane() as lane:
+        numbers = range(1, field.setting.workers + 1)
+        workers = [(role, lane.start_worker(role, number)) for number in numbers for role in roles]
+        meter, is_whole = Meter(field.servers, field.events, is_ready=True), "stitch" in roles
+        at_rest: list[bool] = []
+
+        def is_done() -> bool:
+            if lane.landed() < field.events:
+                return False
+            # Announced after it is landed: what is at rest once may not have heard of it yet.
+            at_rest.append(not is_whole or lane.stitch_lag() == 0)
+            return not is_whole or at_rest[-2:] == [True, True]
+
+        meter.wait(is_done, lane.landed)
+        span = measured(lane.batches(OUR_BATCHES), field.events)
+        stitched = max((worker.last_progress("stitch") for role, worker in workers if role == "stitch"), default=0.0)
+        seconds: dict[str, float] = {}
+        for role, worker in workers:
+            for part, taken in worker.seconds_by_part().items():
+                seconds[f"{role} {part}"] = seconds.get(f"{role} {part}", 0.0) + taken
+        rate = span.rate(stitched) if is_whole else 0.0
+        return Result(span.rate(), rate, meter.peak_pss_bytes, meter.cpu_us(), seconds)
 
 
-class Bench:
-    """Filled servers, and the questions that tell how far a run is."""
+def run_peer(field: Field, name: str) -> Result:
+    """
+    Time a peer on the same records and the same warehouse, until its share of the events is through.
 
-    def __init__(self, servers: Servers, events: Iterable[Encoded]) -> None:
-        broker = servers.broker(PARTITIONS)
-        warehouse = servers.warehouse()
-        self.bootstrap = broker["address"]
-        token = json.loads(Path(warehouse["credentials"]).read_text(encoding="utf-8"))["throughline"]
-        self.url = f"http://throughline:{token}@{warehouse['address'].removeprefix('http://')}/{DATABASE}"
-        self.settings = {
-            "THROUGHLINE_KAFKA__BOOTSTRAP": self.bootstrap,
-            "THROUGHLINE_KAFKA__LOG_ID": broker["log_id"],
-            "THROUGHLINE_CLICKHOUSE__URL": self.url,
-            "THROUGHLINE_IDENTITY__HASH_KEY": "bench",
-        }
-        settings = ClickHouseSettings.model_validate({"url": self.url})
-        migrate(connect(settings))
-        self._client: Client = connect(settings)
-        self._group: Any = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "throughline-stitch-1"})
-        servers.callback(self._group.close)
-        _fill(self.bootstrap, events)
-
-    def landed(self) -> int:
-        """Return the records that are in; fails when the broker lost some, for the run would never end."""
-        records, lost = self._client.query("SELECT sum(records), sum(lost) FROM landed FINAL").result_rows[0]
-        if lost:
-            raise RuntimeError(f"{lost} events did not fit into the embedded broker: use fewer, or more partitions")
-        return int(records)
-
-    def first_batch(self) -> tuple[float, int]:
-        """When the first batch was complete, and its records."""
-        query = "SELECT toFloat64(completed_at), sum(records) FROM landed GROUP BY completed_at ORDER BY 1 LIMIT 1"
-        completed_at, records = self._client.query(query).result_rows[0]
-        return float(completed_at), int(records)
-
-    def landed_at(self) -> float:
-        """Return when the last batch was complete, by the warehouse's clock."""
-        return float(self._client.query("SELECT toFloat64(max(completed_at)) FROM landed").result_rows[0][0])
-
-    def now(self) -> float:
-        """Return the time of the warehouse's clock."""
-        return float(self._client.query("SELECT toFloat64(now64(6))").result_rows[0][0])
-
-    def stitch_lag(self) -> int:
-        """Records of the dirty topic that are not committed."""
-        partitions = [TopicPartition(STITCH_DIRTY, number) for number in range(4)]
-        lag = 0
-        for partition in self._group.committed(partitions, timeout=10):
-            _, high = self._group.get_watermark_offsets(partition, timeout=10)
-            lag += high - max(partition.offset, 0)
-        return lag
+    Raises:
+        PeerMissing: If it cannot run here.
+    """
+    command = command_of(name)
+    events = field.events * PEERS[name].percent // 100
+    with TemporaryDirectory(prefix="throughline-bench-") as folder, field.lane() as lane:
+        for family in FAMILIES:
+            file = Path(folder) / f"{writer_schema(family).fingerprint.hex()}.avsc"
+            file.write_text(json.dumps(_plain(family_schema(family))), encoding="utf-8")
+        topics = ",".join(sorted(field.topics))
+        job = [field.bootstrap, lane.url, folder, topics, str(field.setting.partitions), lane.group]
+        processes = field.setting.workers if PEERS[name].may_double else 1
+        for number in range(1, processes + 1):
+            lane.start(f"{name}-{number}", [*command, *job], {"PYTHONPATH": str(ROOT)})
+        meter = Meter(field.servers, events)
+        meter.wait(lambda: lane.written() >= events, lane.written)
+        rate = measured(lane.batches(PEER_BATCHES), events).rate()
+        return Result(rate, 0.0, meter.peak_pss_bytes, meter.cpu_us(), visits=lane.visits())
 
 
-def _fill(bootstrap: str, events: Iterable[Encoded]) -> None:
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "acks": "all",
-            "linger.ms": 500,  # full batches, as a busy producer sends them; the mock broker hands them out one a fetch
-            "queue.buffering.max.messages": 1_000_000,
-        }
-    )
-    for event in events:
-        producer.produce(event.topic, event.value, event.key)
-        producer.poll(0)
-    if producer.flush(60):
-        raise RuntimeError("the broker did not take all events")
+def _plain(schema: Any) -> Any:
+    """Return a schema whose times are plain numbers: to make objects of them would slow the peers for nothing."""
+    if isinstance(schema, Mapping):
+        return {name: _plain(value) for name, value in schema.items() if name != "logicalType"}
+    return [_plain(value) for value in schema] if isinstance(schema, list | tuple) else schema
 
 
 def machine() -> str:

@@ -27,6 +27,11 @@ class Worker:
                 found[labels["part"]] = value
         return found
 
+    def last_progress(self, stage: str) -> float:
+        """Return when the worker finished its newest batch, 0 if it has none."""
+        name = "throughline_last_progress_timestamp_seconds"
+        return max((value for labels, value in self._samples(name, name) if labels["stage"] == stage), default=0.0)
+
     def freshness(self) -> Buckets:
         """Return how many events became visible within each bound (seconds), cumulative, since the start."""
         samples = self._samples("throughline_freshness_seconds", "throughline_freshness_seconds_bucket")

@@ -1,0 +1,33 @@
+"""The comparison runs from end to end: a small one, with one peer, on the embedded broker."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bench.contestants import EMBEDDED, PEERS
+from pipeline.config import child_environment
+
+SMALL = ["--events", "40000", "--customers", "4000", "--rounds", "1", "--seconds", "0", "--partitions", "4"]
+
+
+@pytest.mark.slow
+def test_a_small_comparison_ends_with_a_line_of_json() -> None:
+    command = [sys.executable, "-m", "bench", *SMALL, "--only", "bound", "faust", "quix"]
+    small_batches = child_environment({"THROUGHLINE_LANDING__MAX_BATCH_RECORDS": "4000"})
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=small_batches)
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout.splitlines()[-1])
+    assert said["bound_events_per_second"] > 0
+    assert said["faust_events_per_second"] > 0
+    assert said["ratio"] == {}, "without ours there is nothing to compare"
+    assert "--broker kafka" in said["absent"]["quix"], "who cannot run is named with the reason"
+
+
+def test_who_is_slow_gets_a_share_of_the_events() -> None:
+    assert all(0 < peer.percent <= 100 for peer in PEERS.values())
+
+
+def test_the_embedded_broker_has_peers() -> None:
+    assert [name for name, peer in PEERS.items() if EMBEDDED in peer.brokers] == ["faust", "bytewax", "plain"]
