@@ -58,6 +58,7 @@ class Shop:
     settings: ClickHouseSettings
     announced: list[pl.DataFrame] = field(default_factory=list)
     offset: int = 0
+    bytes: int = 0
 
     def __post_init__(self) -> None:
         store = FactStore(connect(self.settings))
@@ -74,7 +75,11 @@ class Shop:
 
     def land(self, touchpoints: list[Touchpoint]) -> None:
         """Land touchpoints of one family."""
-        records, now_ms = [], int(time.time() * 1000)
+        self.land_records(self.encoded(touchpoints))
+
+    def encoded(self, touchpoints: list[Touchpoint]) -> Chunk:
+        """Encode touchpoints of one family as the records of a partition."""
+        records, now_ms, first = [], int(time.time() * 1000), self.offset
         for touchpoint in touchpoints:
             event = parse_touchpoint(touchpoint)
             if not isinstance(event, dict):
@@ -82,7 +87,12 @@ class Shop:
             encoded = encode_touchpoint(event)
             records.append(StoredRecord(self.offset, encoded.value, now_ms))
             self.offset += 1
-        self._landing.land([Chunk(encoded.topic, 0, records[0].offset, records[-1].offset, records)])
+            self.bytes += len(encoded.value)
+        return Chunk(encoded.topic, 0, first, self.offset - 1, records)
+
+    def land_records(self, chunk: Chunk) -> None:
+        """Land the records of a partition."""
+        self._landing.land([chunk])
 
     def stitch(self) -> dict[str, float]:
         """Stitch what was announced; return the seconds by part."""
