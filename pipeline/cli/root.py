@@ -44,6 +44,13 @@ COMMANDS: dict[str, Entry] = {
     "map": Entry(LOOK, "journey_map", "journey_map", "Draw what follows what in journeys, and where they end badly."),
     "funnel": Entry(LOOK, "funnel", "funnel", "Count who goes through steps in order, and where the others stop."),
     "paths": Entry(LOOK, "paths", "paths", "List the ways that journeys take, and how they end."),
+    "personas": Entry(LOOK, "personas", "personas", "Show the sorts of customers there are, now or at a past time."),
+    "words": Entry(
+        LOOK,
+        "words",
+        "words",
+        "Show what customers say: themes, and the words that set low scores apart from high ones.",
+    ),
     "rejected": Entry(LOOK, "rejected", "rejected", "Look at records that could not be landed, and why."),
     "restitch": Entry(CHANGE, "restitch", "restitch", "Make results again from the stored facts."),
     "rules": Entry(

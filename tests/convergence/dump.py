@@ -20,6 +20,14 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "v_pain_points": ("pain_point_id",),
     "v_customers": ("customer_uid",),
     "v_identities": ("ident_key",),
+    "v_persona_history": ("customer_uid", "valid_from"),
+    "v_rfm": ("customer_uid", "currency"),
+}
+# The clock ends the history; up to the last touchpoint it depends on the touchpoints alone.
+SOURCES: Mapping[str, str] = {
+    "v_persona_history": "(SELECT h.customer_uid, h.persona, h.valid_from, if(h.valid_to > last, NULL, h.valid_to) AS "
+    "valid_to FROM v_persona_history AS h CROSS JOIN (SELECT max(last_seen_at) AS last FROM v_customers) AS l "
+    "WHERE h.valid_from <= last)"
 }
 BY_RECEIPT = ("received_at", "sent_at", "clock_skew_ms")
 
@@ -29,7 +37,7 @@ def dump_of(warehouse: Warehouse) -> Dump:
     dump = {}
     for view in VIEWS:
         columns = f"* EXCEPT ({', '.join(BY_RECEIPT)})" if view == "v_touchpoints" else "*"
-        sql = f"SELECT {columns} FROM {view} SETTINGS output_format_json_quote_64bit_integers = 0"
+        sql = f"SELECT {columns} FROM {SOURCES.get(view, view)} SETTINGS output_format_json_quote_64bit_integers = 0"
         with warehouse.ask(sql, "JSONEachRow") as answer:
             dump[view] = canonical(_read(answer))
     return dump

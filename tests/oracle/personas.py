@@ -75,3 +75,39 @@ def _fits(persona: Persona, values: Mapping[str, int], currency: str) -> bool:
         if condition.currency in ("", currency) and condition.least <= values[condition.feature] <= condition.most
     }
     return features == held
+
+
+def history_rows(people: Iterable[Any], personas: Sequence[Persona]) -> Iterator[tuple[bytes, str, int, int | None]]:
+    """Return (customer, persona, from, to) of everybody up to the last touchpoint of all."""
+    seen = [person for person in people if person.steps]
+    last = max((person.steps[-1]["occurred_at"] for person in seen), default=0)
+    for person in seen:
+        pains = person.pains
+        hurt = [p["pain_occurred_at"] if p["pain_due_at"] is None else p["pain_due_at"] for p in pains]
+        for name, begins, ends in persona_history(person.steps, hurt, last, personas):
+            yield person.uid, name, begins, ends
+
+
+def rfm_rows(people: Iterable[Any]) -> list[Row]:
+    """Return recency, frequency and value by currency; fifths by the middle of the ranks of equal values."""
+    rows: list[Row] = []
+    for person in people:
+        amounts: dict[str, Row] = {}
+        for step in person.steps:
+            if step["type"] == "order.placed" and step["order_id"] and step["amount_minor"] is not None:
+                amounts.setdefault(step["order_id"], step)
+        own: list[Row] = []
+        for currency in sorted({step["currency"] for step in amounts.values()}):
+            orders = [step for step in amounts.values() if step["currency"] == currency]
+            back = [s for s in person.steps if s["type"] == "refund.issued" and s["currency"] == currency]
+            net = sum(s["amount_minor"] for s in orders) - sum(s["amount_minor"] or 0 for s in back)
+            last = max(step["occurred_at"] for step in orders)
+            own.append({"uid": person.uid, "currency": currency, "last": last, "orders": len(orders), "net_minor": net})
+        main = min(own, key=lambda row: (-row["orders"], row["currency"]), default=None)
+        rows += [{**row, "is_main": row is main} for row in own]
+    for row in rows:
+        peers = [other for other in rows if other["currency"] == row["currency"]]
+        for score, value in (("r_score", "last"), ("f_score", "orders"), ("m_score", "net_minor")):
+            less, equal = (sum(compare(o[value], row[value]) for o in peers) for compare in (int.__lt__, int.__eq__))
+            row[score] = 1 + 5 * (2 * less + equal) // (2 * len(peers))
+    return rows

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.contracts.types import touchpoint_types
+from pipeline.warehouse.persona_rules import default_personas
 from tests.oracle.body_columns import body_columns, shown, time_text, uuid_text
 from tests.oracle.facts import NO_BODY, Facts, facts_of
 from tests.oracle.identity import RANKS, Caps, who_is_who
 from tests.oracle.naming import Naming
 from tests.oracle.pains import Thresholds, pains
+from tests.oracle.personas import history_rows, rfm_rows
 from tests.oracle.statements import holding
 from tests.oracle.stories import Touchpoint, ordered, story
 
@@ -157,7 +159,22 @@ def order_free_views(events: Iterable[Mapping[str, Any]], rules: OracleRules) ->
         "v_journey_steps": [row for person in people.values() for row in _steps(person)],
         "v_visits": [row for person in people.values() for row in _visits(person)],
         "v_pain_points": [row for person in people.values() for row in _pain_points(person)],
+        "v_persona_history": (
+            {
+                "customer_uid": uuid_text(uid),
+                "persona": persona,
+                "valid_from": time_text(begins),
+                "valid_to": None if ends is None else time_text(ends),
+            }
+            for uid, persona, begins, ends in history_rows(people.values(), default_personas())
+        ),
+        "v_rfm": [_rfm(row) for row in rfm_rows(people.values())],
     }
+
+
+def _rfm(row: Row) -> Row:
+    named = {name: row[name] for name in row if name not in ("uid", "last")}
+    return {**named, "customer_uid": uuid_text(row["uid"]), "last_order_at": time_text(row["last"])}
 
 
 def _people(facts: Facts, customers: Mapping[bytes, bytes], rules: OracleRules) -> dict[bytes, Person]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pipeline.warehouse.declarations import Table
-from pipeline.warehouse.tables.analysis import PERSONA_RULES
+from pipeline.warehouse.tables.analysis import PERSONA_RULES, THEME_RULES
 from pipeline.warehouse.tables.bookkeeping import (
     ACTIVE_RULES,
     KAFKA_OFFSETS,
@@ -45,6 +45,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             RULES_PROGRESS,
             ACTIVE_RULES,
             PERSONA_RULES,
+            THEME_RULES,
             IDENTITY_LEDGER,
             STITCHED,
         )
@@ -69,5 +70,6 @@ __all__ = [
     "STITCHED",
     "STITCH_VERSIONS",
     "TABLES",
+    "THEME_RULES",
     "TOUCHPOINTS",
 ]

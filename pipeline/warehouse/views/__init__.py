@@ -12,6 +12,7 @@ from types import MappingProxyType
 from pipeline.warehouse.declarations import View
 from pipeline.warehouse.views.accounting import accounting_view
 from pipeline.warehouse.views.attribution import attribution_view
+from pipeline.warehouse.views.comments import comment_words_view, comments_view, theme_definitions_view, words_view
 from pipeline.warehouse.views.customers import customers_view, identities_view, ledger_view
 from pipeline.warehouse.views.follows import directly_follows_view, transitions_view
 from pipeline.warehouse.views.journeys import journeys_view, steps_view, visits_view
@@ -19,7 +20,13 @@ from pipeline.warehouse.views.loops import loops_view
 from pipeline.warehouse.views.metrics import metric_views
 from pipeline.warehouse.views.pain_points import pain_points_view
 from pipeline.warehouse.views.paths import paths_view, variants_view
-from pipeline.warehouse.views.personas import persona_definitions_view, persona_history_view, personas_view, rfm_view
+from pipeline.warehouse.views.personas import (
+    persona_definitions_view,
+    persona_history_view,
+    persona_journeys_view,
+    personas_view,
+    rfm_view,
+)
 from pipeline.warehouse.views.rejected import rejected_view
 from pipeline.warehouse.views.stages import journey_stages_view, stage_drop_off_view, stage_times_view
 from pipeline.warehouse.views.touchpoints import touchpoints_view
@@ -55,7 +62,12 @@ def core_views() -> Mapping[str, View]:
         personas_view(),
         persona_history_view(),
         persona_definitions_view(),
+        persona_journeys_view(),
         rfm_view(),
+        comments_view(),
+        comment_words_view(),
+        words_view(),
+        theme_definitions_view(),
         identities_view(),
         ledger_view(),
         rejected_view(),

@@ -129,6 +129,38 @@ def persona_definitions_view() -> View:
     )
 
 
+def persona_journeys_view() -> View:
+    """Declare `v_persona_journeys`."""
+    same = [
+        ("started_at", MILLIS, "First touchpoint."),
+        ("ended_at", MILLIS, "Last touchpoint so far."),
+        ("touchpoints", "UInt32", "Number of touchpoints."),
+        ("path", "Array(String)", "Types in order, repeats collapsed."),
+        ("orders", "UInt32", "Distinct order_id of order.placed."),
+        ("revenue", "Map(String, Int64)", "Their amounts in minor units by currency."),
+        ("pain_points", "UInt32", "Number of pain points."),
+        ("is_open", "Bool", "Whether a touchpoint now would still belong to it."),
+    ]
+    return View(
+        name="v_persona_journeys",
+        comment="Journeys with the persona that the customer was when they began.",
+        columns=view_columns_of(
+            [
+                ("journey_id", "UUID", "j.journey_id", "The journey."),
+                ("customer_uid", "UUID", "j.customer_uid", "The customer."),
+                ("persona", LOW, "h.persona", "Persona at the first touchpoint, that one included."),
+                *((name, type_, f"j.{name}", comment) for name, type_, comment in same),
+            ]
+        ),
+        source="FROM {db}.v_journeys AS j\nASOF INNER JOIN {db}.v_persona_history AS h\n"
+        "    ON h.customer_uid = j.customer_uid AND h.valid_from <= j.started_at",
+        question="Which customers order, and which have trouble?",
+        example="SELECT persona, count() AS journeys, round(countIf(orders > 0) / journeys, 3) AS with_an_order,\n"
+        "    round(sum(pain_points) / journeys, 2) AS pain_points\n"
+        "FROM v_persona_journeys\nGROUP BY persona\nORDER BY journeys DESC",
+    )
+
+
 def rfm_view() -> View:
     """Declare `v_rfm`."""
 
@@ -138,7 +170,7 @@ def rfm_view() -> View:
             f"+ count() OVER (PARTITION BY c.currency, {value})), 2 * count() OVER (PARTITION BY c.currency)))"
         )
 
-    first_by_orders = "row_number() OVER (PARTITION BY c.customer ORDER BY c.orders DESC, c.currency) = 1"
+    first_by_orders = "toBool(row_number() OVER (PARTITION BY c.customer ORDER BY c.orders DESC, c.currency) = 1)"
     return View(
         name="v_rfm",
         comment="Recency, frequency and monetary value of every customer, by currency, each with its fifth.",
