@@ -1,9 +1,9 @@
 """
 Render the reference pages from the code that they describe, and the typed builders from the schemas.
 
-`python -m docs.render` writes `docs/reference/*.md` and `pipeline/producers/touchpoints/*.py`; `--check` writes
-nothing, names the files that are stale and ends with exit code 1. Nothing in those files is written by hand, so nothing
-in them can drift.
+`python -m docs.render` writes `docs/reference/*`, `docs/dbt/sources.yml` and `pipeline/producers/touchpoints/*.py`;
+`--check` writes nothing, names the files that are stale and ends with exit code 1. Nothing in those files is written by
+hand, so nothing in them can drift.
 """
 
 import sys
@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from docs.builders import render_builders
+from docs.catalogue import render_picture, render_sources
 from pipeline.cli.root import COMMANDS, throughline
 from pipeline.cli.settings import Setting, describe_settings
 from pipeline.config import Settings
@@ -87,7 +88,8 @@ def render_pages() -> dict[str, str]:
         "docs/reference/touchpoints.md": render_touchpoints(),
         **render_reference(),
     }
-    return {**{path: MADE_BY + text for path, text in pages.items()}, **render_builders()}
+    made = {"docs/reference/views.svg": render_picture(), "docs/dbt/sources.yml": render_sources()}
+    return {**{path: MADE_BY + text for path, text in pages.items()}, **made, **render_builders()}
 
 
 @click.command()
