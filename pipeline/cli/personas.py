@@ -72,7 +72,7 @@ def personas(context: click.Context, invocation: Invocation, /, *, at: datetime 
 
 
 @personas.command(epilog=examples("throughline personas declare personas.toml"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 @shared
 def declare(invocation: Invocation, *, file: Path, as_json: bool) -> None:

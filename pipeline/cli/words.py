@@ -121,7 +121,7 @@ def words(
 
 
 @words.command(epilog=examples("throughline words declare themes.toml"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @shared
 def declare(invocation: Invocation, *, file: Path) -> None:
     """Let the themes of a TOML file hold from now on; what is wrong with it is said at once."""

@@ -1,8 +1,10 @@
 """Personas and RFM against values computed by hand, to the exact moment."""
 
+import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from pipeline.config import ClickHouseSettings
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.persona_rules import PersonaError, default_personas, read_personas
 from pipeline.warehouse.persona_store import declare_personas
+from tests.cli.conftest import run_here
 from tests.metrics.conftest import START, Told
 from tests.oracle.personas import persona_at
 
@@ -225,6 +228,34 @@ def test_what_is_wrong_with_a_declaration_is_said(text: str, said: str) -> None:
     with pytest.raises(PersonaError) as fault:
         read_personas(text)
     assert said in str(fault.value)
+
+
+def test_the_command_shows_personas_now_and_then_and_declares_others(
+    shop: Told, metric_database: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    order(shop, "u1", 0, "a", 12000)
+    shop.say("u2", 1, "web.page_viewed")
+    shop.stitch()
+    monkeypatch.setenv("THROUGHLINE_CLICKHOUSE__URL", metric_database.url.get_secret_value())
+
+    def counted(*arguments: str) -> dict[str, int]:
+        outcome = run_here("personas", *arguments, "--json")
+        assert outcome.code == 0, outcome.err
+        return {row["persona"]: row["customers"] for row in json.loads(outcome.out) if row["customers"]}
+
+    assert counted() == {"lost": 1, "silent": 1}
+    assert counted("--at", "2025-03-05") == {"new_customer": 1, "prospect": 1}
+    assert counted("--at", "2025-03-01") == {}
+    file = tmp_path / "personas.toml"
+    file.write_text(BY_MONEY)
+    assert run_here("personas", "declare", str(file)).out == "3 personas hold: rich, buyer, other\n"
+    assert counted() == {"rich": 1, "other": 1}
+    file.write_text(BY_MONEY.replace("orders =", "luck ="))
+    refused = run_here("personas", "declare", str(file))
+    assert (refused.code, "when.luck: unknown" in refused.err) == (2, True)
+    assert "rich" in run_here("personas").out
+    assert run_here("personas", "reset").code == 0
+    assert counted() == {"lost": 1, "silent": 1}
 
 
 def _ms(at: datetime) -> int:
