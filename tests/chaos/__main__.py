@@ -20,6 +20,7 @@ import click
 from pipeline.cli.errors import CommandError
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
+from tests.chaos.schedule import REST_S
 
 COUNTS = [name for name, value in vars(Verdict()).items() if isinstance(value, int)]
 
@@ -39,6 +40,7 @@ def plan_of(seed: int, arguments: argparse.Namespace) -> Plan:
         stitch=arguments.stitch or pairs,
         nodes=arguments.brokers or (3 if seed % 3 == 0 else 1),
         faults=[fault for fault in (arguments.faults or "").split(",") if fault],
+        rest_s=arguments.rest,
         keep=arguments.keep,
     )
 
@@ -62,6 +64,7 @@ def main(words: Iterable[str]) -> int:
     parser.add_argument("--stitch", type=int, default=0, help="stitching workers; 0: as the seed says")
     parser.add_argument("--brokers", type=int, choices=[0, 1, 3], default=0, help="0: as the seed says")
     parser.add_argument("--faults", help="these instead, as `kill land,freeze warehouse:60` (seconds)")
+    parser.add_argument("--rest", type=float, default=REST_S, help="seconds from the end of a fault to the next")
     parser.add_argument("--keep", type=Path, help="leave logs and ledgers in this folder")
     arguments = parser.parse_args([*words])
     # Ended from outside it still stops what it started.

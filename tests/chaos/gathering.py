@@ -3,6 +3,7 @@
 import base64
 import json
 import tempfile
+import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -30,7 +31,7 @@ from tests.convergence.inprocess import HASH_KEY, Pipeline
 from tests.embedded.servers import new_warehouse
 
 IDENTITY = IdentitySettings.model_validate({"hash_key": HASH_KEY, "phone_region": PHONE_REGION})
-SECONDS = 60.0
+SECONDS, POLL_S = 120.0, 0.2
 
 
 def read_log(bootstrap: str, ranges: Mapping[Spot, tuple[int, int]]) -> list[Logged]:
@@ -42,11 +43,12 @@ def read_log(bootstrap: str, ranges: Mapping[Spot, tuple[int, int]]) -> list[Log
     found: list[Logged] = []
     try:
         consumer.assign([TopicPartition(*spot, ranges[spot][0]) for spot in left])
+        deadline = time.monotonic() + SECONDS
         while left:
-            records = consumer.consume(10_000, SECONDS)
-            if not records:
+            if time.monotonic() > deadline:
                 raise RuntimeError(f"Kafka gives no more records; still to come: {left}")
-            for record in records:
+            # It waits for as many as are asked for, or for all of its time.
+            for record in consumer.consume(10_000, POLL_S):
                 if record.error():
                     raise RuntimeError(str(record.error()))
                 spot = (str(record.topic()), int(record.partition() or 0))

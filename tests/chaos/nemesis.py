@@ -74,7 +74,8 @@ class Nemesis:
 
     def limit_memory(self, target: str) -> None:
         """Leave a process nearly no more memory than it has."""
-        with suppress(ProcessLookupError, psutil.Error):
+        # It may be starting at this moment.
+        with suppress(ProcessLookupError, psutil.Error, KeyError):
             pid = self.field.pids()[target]
             held = psutil.Process(pid).memory_info().vms
             self._limits[pid] = resource.prlimit(pid, resource.RLIMIT_AS)
@@ -143,13 +144,12 @@ class Nemesis:
 
     def _restart_each(self) -> None:
         for node in self.field.layout.nodes:
-            before = self.field.pids()[node]
+            before = self.field.pids().get(node)
             self.field.signal(node, signal.SIGTERM)
             deadline = time.monotonic() + NODE_S
             while time.monotonic() < deadline:
-                states = {part["name"]: (part["pid"], part["state"]) for part in self.field.run["processes"]}
-                pid, state = states[node]
-                if pid != before and state == "ready":
+                parts = self.field.run["processes"]
+                if any(part["name"] == node and part["pid"] != before and part["state"] == "ready" for part in parts):
                     break
                 time.sleep(0.2)
 

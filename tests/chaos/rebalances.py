@@ -6,13 +6,14 @@ happens, and a worker that is frozen or dead cannot hide one.
 """
 
 import struct
+import time
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, TopicPartition
 
 BOOK = "__consumer_offsets"
 GROUP_RECORD = 2
-SECONDS = 30.0
+SECONDS, POLL_S = 30.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,9 @@ def generations(bootstrap: str) -> list[Generation]:
         for part in parts:
             low, high = consumer.get_watermark_offsets(TopicPartition(BOOK, part), timeout=SECONDS)
             consumer.assign([TopicPartition(BOOK, part, low)])
-            place = low
-            while place < high:
-                records = consumer.consume(10_000, SECONDS)
-                if not records:
-                    break
-                for record in records:
+            place, deadline = low, time.monotonic() + SECONDS
+            while place < high and time.monotonic() < deadline:
+                for record in consumer.consume(10_000, POLL_S):
                     place = int(record.offset() or 0) + 1
                     if (dealt := generation_of(record.key(), record.value())) is not None:
                         found.setdefault(dealt, record.timestamp()[1] / 1000)

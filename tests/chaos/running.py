@@ -43,6 +43,7 @@ class Plan:
         stitch: Stitching workers.
         nodes: Brokers, 1 or 3.
         faults: These instead of the deck's.
+        rest_s: From the end of one fault to about the next.
         keep: Where logs and ledger are left; None: nowhere.
     """
 
@@ -52,6 +53,7 @@ class Plan:
     stitch: int = 1
     nodes: int = 1
     faults: Sequence[str] = ()
+    rest_s: float = REST_S
     keep: Path | None = None
 
 
@@ -59,8 +61,8 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
     """Run one seed and return its result, ready for JSON; `clean` says whether nothing is wrong."""
     began = time.monotonic()
     layout = Layout.planned(plan.land, plan.stitch, plan.nodes, clock_library())
-    schedule = scheduled(plan.seed, layout, list(plan.faults))
-    whole_s = schedule[-1].ends_s + REST_S
+    schedule = scheduled(plan.seed, layout, list(plan.faults), plan.rest_s)
+    whole_s = schedule[-1].ends_s + plan.rest_s
     events = round(plan.rate * whole_s / (1 + DUPLICATES) / (1 + POISON_SHARE))
     load = Load(plan.seed, max(20, events // EVENTS_PER_PERSON), events)
     folder = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))

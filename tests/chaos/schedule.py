@@ -82,7 +82,7 @@ def dealt(seed: int, nodes: int) -> list[str]:
     return [*ALWAYS, *deck[(seed - 1) % SEEDS_OF_A_DECK :: SEEDS_OF_A_DECK]]
 
 
-def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, most_s: float = float("inf")) -> list[Fault]:
+def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, rest_s: float = REST_S) -> list[Fault]:
     """
     Return the schedule of a seed.
 
@@ -90,7 +90,7 @@ def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, most_s
         seed: Another number is another schedule.
         layout: Who there is.
         faults: These instead of the deck's, as `freeze warehouse:60` (seconds after the colon).
-        most_s: No fault ends later.
+        rest_s: From the end of one fault to about the next.
     """
     random = Random(seed)
     at_s, schedule = WARM_UP_S, []
@@ -100,10 +100,8 @@ def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, most_s
         target = _one_of(role, layout, random)
         lasts_s = float(seconds) if seconds else LASTS_S.get(word, _PAUSE_S.get(name, 0.0))
         fault = Fault(round(at_s + random.uniform(0, 1.5), 2), word, target, lasts_s)
-        if fault.ends_s > most_s:
-            break
         schedule.append(fault)
-        at_s = fault.ends_s + REST_S
+        at_s = fault.ends_s + rest_s
     return schedule
 
 
