@@ -22,6 +22,9 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "v_identities": ("ident_key",),
     "v_persona_history": ("customer_uid", "valid_from"),
     "v_rfm": ("customer_uid", "currency"),
+    # The oracle does not write these a second time: runs are held against each other.
+    "v_comments": ("event_uid",),
+    "v_words": ("phrase", "size"),
 }
 # The clock ends the history; up to the last touchpoint it depends on the touchpoints alone.
 SOURCES: Mapping[str, str] = {

@@ -208,6 +208,7 @@ class History:
         body = {
             "instrument": self._random.choice(("nps", "csat", "ces", "star")),
             "score": float(self._random.randrange(8)),
+            "comment": f"Answer of person {person.number}: came late, nobody answers p{person.number}@example.org.",
         }
         refs = {"survey_id": "sv-1"}
         self._add(person, "survey.answered", [("email", self._random.choice(person.emails))], refs=refs, body=body)

@@ -7,8 +7,10 @@ import pytest
 
 from tests.docs.conftest import Shop
 from tests.docs.pages import ROOT, blocks
+from tests.docs.test_queries import may_be_empty
 
 PAGE = ROOT / "docs" / "olist.md"
+COOKBOOK = ROOT / "docs" / "query-cookbook.md"
 FOLDER = Path(
     os.environ.get("THROUGHLINE_OLIST_DIR")  # noqa: TID251 (where a data set lies is no setting of the product)
     or ROOT.parent / "shared" / "data" / "olist"
@@ -30,3 +32,11 @@ def test_what_a_late_parcel_costs(shop: Shop) -> None:
     assert (int(by_day["late"]["reviews"]), by_day["late"]["mean_stars"]) == (345, 2.18)
     (late,) = shop.analyst.rows(statement("olist: by timestamp"))
     assert int(late["late_deliveries"]) == 415
+    for block in blocks(COOKBOOK):
+        assert block.language != "sql" or shop.analyst.rows(block.text) or may_be_empty(block), block
+    told = shop.analyst.rows("SELECT phrase FROM v_words WHERE low + high >= 20 ORDER BY z DESC LIMIT 15")
+    assert {"não", "recebi", "não recebi"} <= {row["phrase"] for row in told}
+    themes = shop.analyst.rows("SELECT arrayJoin(themes) AS theme, avg(score) AS mean FROM v_comments GROUP BY theme")
+    means = {row["theme"]: row["mean"] for row in themes}
+    assert max(means["late"], means["damaged"], means["money_back"]) < 50
+    assert min(means["quick"], means["quality"]) > 80
