@@ -90,9 +90,7 @@ def judged(points: str, more: Sequence[str] = ()) -> str:
         + ", ".join(part(f"condition_{name}") for name in ("persona", "feature", "currency", "least", "most"))
         + ")"
     )
-    first = (
-        f"arrayFirstIndex((n, p) -> n = countEqual({matches}, p), {part('needed')}, arrayEnumerate({part('needed')}))"
-    )
+    first = f"arrayFirstIndex((n, p) -> n = countEqual(m, p), {part('needed')}, arrayEnumerate({part('needed')}))"
     features = ", ".join(
         f"{values[feature.name]} AS f_{feature.name}" for feature in FEATURES if feature.name != "orders"
     )
@@ -100,15 +98,19 @@ def judged(points: str, more: Sequence[str] = ()) -> str:
     return f"""
     WITH {declared()} AS rules
     SELECT customer, points, {"".join(f"{column}, " for column in more)}currencies, {arrays},
-        arrayMap(({arguments}, x_currency) -> {first}, {arrays}, currencies) AS numbers
+        arrayMap(m -> {first}, met) AS numbers
     FROM
     (
-        SELECT *, {features}
+        SELECT *, arrayMap(({arguments}, x_currency) -> {matches}, {arrays}, currencies) AS met
         FROM
         (
-            SELECT *, {_main_currency()} AS currencies, {values["orders"]} AS f_orders
-            FROM (SELECT *, {points} AS points FROM ({_customers()}
-            ))
+            SELECT *, {features}
+            FROM
+            (
+                SELECT *, {_main_currency()} AS currencies, {values["orders"]} AS f_orders
+                FROM (SELECT *, {points} AS points FROM ({_customers()}
+                ))
+            )
         )
     )"""
 
