@@ -63,6 +63,7 @@ def deliver(scene: Scene, order: Order) -> Delivery:
     }
     event_id = scene.journal.write("delivery.delivered", source, delivered_at, [], body=handed, refs=refs)
     if is_late and delayed:
+        scene.stories.strike(BAD_WEEK, shipped_at)
         scene.stories.note(BAD_WEEK, scene.person, "late_deliveries", event_id, order.order_id)
     if is_late:
         scene.stories.count("late_delivery", order.order_id, event_id)
@@ -100,6 +101,7 @@ def send_back(scene: Scene, order: Order, delivery: Delivery, *, is_flawed: bool
     pause = (10 if slow else 1) * DAY
     if scene.stories.is_on(STALLED, received_at) and not scene.is_lucky:
         pause = int((17 + 6 * rng.random()) * DAY)
+        scene.stories.strike(STALLED, received_at)
         scene.stories.note(STALLED, scene.person, "stalled_returns", received, order.order_id)
         scene.stories.count("stalled_return", return_id, received)
     refunded_at = office_moment(rng, received_at + pause + 30 * MINUTE)

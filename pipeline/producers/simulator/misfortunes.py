@@ -24,6 +24,7 @@ def suffer_flaw(scene: Scene) -> None:
     order = _buy(scene, window.start + scene.rng.randrange(9) * DAY, FLAWED_PRODUCT)
     if order is None:
         return
+    scene.stories.strike(FLAW, order.at)
     delivery = deliver(scene, order)
     sends_back = scene.chance(0.65)
     if sends_back:

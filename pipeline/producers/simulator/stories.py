@@ -62,6 +62,8 @@ class PlantedStory:
         kind: `product_flaw`, `carrier_bad_week`, `stalled_returns`, `payment_outage`, `support_overload`, `bot_loop`
             or `loyal_fan`.
         pain_point: Kind of the pain point in which a pipeline should find it, if any.
+        started_at: Beginning of its window, but not before the day on which it first struck anybody.
+        ended_at: End of its window, but not after the day on which it last did.
         customers: Strongest identifier of everyone it struck, as `kind:value`.
         order_ids: Orders it struck.
         event_ids: Touchpoints that show it.
@@ -89,6 +91,7 @@ class _Struck:
     order_ids: dict[str, None] = field(default_factory=dict)
     event_ids: dict[str, None] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    strikes: list[int] = field(default_factory=list)
 
 
 class Stories:
@@ -140,6 +143,11 @@ class Stories:
         if order_id is not None:
             struck.order_ids[order_id] = None
 
+    def strike(self, kind: str, at: int) -> None:
+        """Note when a story began to strike somebody: the order, the parcel, the call that went wrong."""
+        if (struck := self._struck.get(kind)) is not None:
+            struck.strikes.append(at)
+
     def count(self, kind: str, business_id: str, event_id: str | None) -> None:
         """Count something that hurts, planted or not, under the id of what it happened to."""
         if event_id is not None:
@@ -152,8 +160,8 @@ class Stories:
                 kind=kind,
                 summary=_TOLD[kind][1],
                 pain_point=_TOLD[kind][0],
-                started_at=rfc3339(window.start),
-                ended_at=rfc3339(window.end),
+                started_at=rfc3339(_as_struck(window, struck).start),
+                ended_at=rfc3339(_as_struck(window, struck).end),
                 customers=tuple(":".join(person.known_as) for person in struck.people.values()),
                 order_ids=tuple(struck.order_ids),
                 event_ids=tuple(struck.event_ids),
@@ -161,3 +169,11 @@ class Stories:
             )
             for (kind, window), struck in zip(self._windows.items(), self._struck.values(), strict=True)
         )
+
+
+def _as_struck(window: Window, struck: _Struck) -> Window:
+    """Return the part of a window from the day of the first strike to that of the last: nobody could date the rest."""
+    if not struck.strikes:
+        return window
+    first, last = (at // DAY * DAY for at in (min(struck.strikes), max(struck.strikes)))
+    return Window(max(window.start, first), min(window.end, last + DAY))

@@ -63,6 +63,7 @@ def call(scene: Scene, at: int, why: str, refs: Refs) -> int:
         "support.call_ended", "callcentre", ended_at, identities, body=body, refs=known, attributes={"language": "de"}
     )
     if overloaded:
+        scene.stories.strike(OVERLOAD, started_at)
         scene.stories.note(OVERLOAD, scene.person, "calls", ended, refs.get("order_id"))
     if wait > 180:
         scene.stories.count("long_wait", call_id, ended)
@@ -108,6 +109,7 @@ def loop_with_bot(scene: Scene, at: int, refs: Refs) -> int:
         written.append(talk.say("support.chat_message", "bot", {"party": "bot", "text_hash": _LOOPING_ANSWER}))
     duration = (talk.at - visit.at) // SECOND
     ended = {"party": "customer", "handoff": False, "duration_s": duration, "resolved": False}
+    scene.stories.strike(BOT_LOOP, visit.at)
     given_up = talk.say("support.chat_ended", "bot", ended)
     for event_id in written:
         scene.stories.note(BOT_LOOP, scene.person, "touchpoints", event_id)
