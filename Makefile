@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Each starts a broker and a warehouse of its own, and waits for processes more than it computes.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean kills fuzz clients chaos chaos-night
+.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean kills fuzz clients chaos chaos-night quiet
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ model: setup ## 10,000 schedules of the protocol against the oracle, and its mut
 
 properties: setup ## look long for a history whose order of arrival matters (twenty times as many as in `make test`)
 	$(BIN)/python -m pytest -q tests/properties --hypothesis-profile=deep
+
+quiet: setup ## simulated shops without stories bring no incident, those with stories just these (some minutes)
+	@$(BIN)/python -m tests.findings.quiet
 
 kills: setup ## kill a sending program fifty times at random: nothing lost, nothing twice
 	$(BIN)/python -m tests.producers.sdk_kills --runs 50

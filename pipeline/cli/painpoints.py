@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.impact import show_impacts
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.reach import reach
@@ -48,6 +49,7 @@ _JOIN: Final = "\nLEFT ANY JOIN v_journey_steps AS s ON s.event_uid = p.evidence
     epilog=examples(
         "throughline painpoints",
         "throughline painpoints --by kind --by week --since 2026-03-01",
+        "throughline painpoints --impact",
         "throughline painpoints --kind late_delivery --by week --examples 3 --json",
     )
 )
@@ -62,6 +64,9 @@ _JOIN: Final = "\nLEFT ANY JOIN v_journey_steps AS s ON s.event_uid = p.evidence
 )
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what hurt on this day (UTC) or later.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Only what hurt before this day (UTC).")
+@click.option(
+    "--impact", "is_impact", is_flag=True, help="What each kind costs, against comparable journeys without it."
+)
 @click.option("--examples", "told", default=1, show_default=True, type=click.IntRange(0, 50), help="Examples a row.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Most rows.")
 @json_option
@@ -71,6 +76,7 @@ def painpoints(
     /,
     *,
     ways: tuple[str, ...],
+    is_impact: bool,
     as_json: bool,
     **options: Any,  # noqa: ANN401 (kinds, dates and numbers, checked by click)
 ) -> None:
@@ -79,8 +85,17 @@ def painpoints(
 
     Counts pain points by kind, severity, week, day, or by the step, stage or channel at which they happened; several
     --by go together. The share is of all customers. Absences count from when they are due. docs/pain-points.md says
-    what each kind means.
+    what each kind means. With --impact: the difference in score, returns, repeat purchases and churn between journeys
+    with a pain point and comparable ones without, of all time; docs/what-hurts.md says how they are compared.
     """
+    if is_impact:
+        if ways or options["since"] or options["until"]:
+            raise click.UsageError(
+                "--impact compares all time and all kinds: --by, --since and --until do not go with it"
+            )
+        warehouse = Warehouse(reach(invocation).analyst_url)
+        show_impacts(warehouse, options["kinds"], options["limit"], as_json=as_json)
+        return
     chosen = tuple(dict.fromkeys(ways)) or ("kind",)
     rows = Warehouse(reach(invocation).analyst_url).rows(*_statement(chosen, options))
     for row in rows:

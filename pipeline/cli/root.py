@@ -41,6 +41,9 @@ COMMANDS: dict[str, Entry] = {
         LOOK, "explain", "explain", "Explain why two identifiers are one customer, or what keeps them apart."
     ),
     "painpoints": Entry(LOOK, "painpoints", "painpoints", "Show what hurts: how often, whom, and where."),
+    "incidents": Entry(
+        LOOK, "incidents", "incidents", "Find what went wrong: where, from when to when, and whom it hit."
+    ),
     "map": Entry(LOOK, "journey_map", "journey_map", "Draw what follows what in journeys, and where they end badly."),
     "funnel": Entry(LOOK, "funnel", "funnel", "Count who goes through steps in order, and where the others stop."),
     "paths": Entry(LOOK, "paths", "paths", "List the ways that journeys take, and how they end."),

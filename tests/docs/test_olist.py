@@ -1,5 +1,6 @@
 """The numbers of the Olist page, on the files themselves where they are."""
 
+import json
 import os
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def test_what_a_late_parcel_costs(shop: Shop) -> None:
     by_day = {row["delivery"]: row for row in shop.analyst.rows(statement("olist: by day"))}
     assert (int(by_day["on time"]["reviews"]), by_day["on time"]["mean_stars"]) == (4893, 4.27)
     assert (int(by_day["late"]["reviews"]), by_day["late"]["mean_stars"]) == (345, 2.18)
+    impacts = json.loads(shop.throughline("painpoints", "--impact", "--json").out)["impacts"]
+    assert (impacts[0]["kind"], impacts[0]["outcome"]) == ("late_delivery", "score")
+    assert impacts[0]["high"] < -0.3
+    assert impacts[0]["n_with"] > 300
     (late,) = shop.analyst.rows(statement("olist: by timestamp"))
     assert int(late["late_deliveries"]) == 415
     for block in blocks(COOKBOOK):

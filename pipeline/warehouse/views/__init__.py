@@ -12,9 +12,11 @@ from types import MappingProxyType
 from pipeline.warehouse.declarations import View
 from pipeline.warehouse.views.accounting import accounting_view
 from pipeline.warehouse.views.attribution import attribution_view
+from pipeline.warehouse.views.chances import chances_view
 from pipeline.warehouse.views.comments import comment_words_view, comments_view, theme_definitions_view, words_view
 from pipeline.warehouse.views.customers import customers_view, identities_view, ledger_view
 from pipeline.warehouse.views.follows import directly_follows_view, transitions_view
+from pipeline.warehouse.views.impact import impact_view
 from pipeline.warehouse.views.journeys import journeys_view, steps_view, visits_view
 from pipeline.warehouse.views.loops import loops_view
 from pipeline.warehouse.views.metrics import metric_views
@@ -49,6 +51,8 @@ def core_views() -> Mapping[str, View]:
         journeys_view(),
         steps_view(),
         pain_points_view(),
+        chances_view(),
+        impact_view(),
         paths_view(),
         variants_view(),
         transitions_view(),
