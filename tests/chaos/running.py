@@ -57,6 +57,15 @@ class Plan:
     keep: Path | None = None
 
 
+@dataclass(frozen=True)
+class Moment:
+    """When a fault really began and was over, in seconds since the first record, and how busy the machine was then."""
+
+    began: float
+    over: float
+    machine_load: float
+
+
 def run(plan: Plan, say: Say) -> dict[str, Any]:
     """Run one seed and return its result, ready for JSON; `clean` says whether nothing is wrong."""
     began = time.monotonic()
@@ -105,7 +114,7 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
     }
 
 
-def play(field: Field, schedule: Sequence[Fault], say: Say) -> list[tuple[float, float]]:
+def play(field: Field, schedule: Sequence[Fault], say: Say) -> list[Moment]:
     """Play a schedule from now on; return when each fault really began and was over."""
     nemesis, began, moments = Nemesis(field), time.monotonic(), []
 
@@ -119,7 +128,7 @@ def play(field: Field, schedule: Sequence[Fault], say: Say) -> list[tuple[float,
         nemesis.begin(fault.word, fault.target)
         sleep_until(fault.ends_s)
         nemesis.end(fault.word, fault.target)
-        moments.append((really, time.monotonic() - began))
+        moments.append(Moment(really, time.monotonic() - began, os.getloadavg()[0]))
     nemesis.heal()
     return moments
 
@@ -151,11 +160,9 @@ def keep_logs(field: Field, where: Path) -> None:
         shutil.copy(file, where)
 
 
-def figure(
-    samples: Samples, fault: Fault, moment: tuple[float, float], schedule: Sequence[Fault], plan: Plan
-) -> dict[str, Any]:
-    """Return what was measured of one fault, which really began and was over at a moment."""
-    began, over = moment
+def figure(samples: Samples, fault: Fault, moment: Moment, schedule: Sequence[Fault], plan: Plan) -> dict[str, Any]:
+    """Return what was measured of one fault."""
+    began, over = moment.began, moment.over
     following = next((other.at_s for other in schedule if other.at_s > fault.at_s), float("inf"))
     healed = port_opened(samples, over, following) if fault.target.startswith("broker") else over
     until = min(following, samples.landed[-1][0] if samples.landed else over)
@@ -171,7 +178,7 @@ def figure(
         "cpu_s_at_first_row": None
         if first_row_s is None
         else computed(samples, fault.target.partition(">")[0], healed + first_row_s),
-        "machine_load": round(os.getloadavg()[0], 1),
+        "machine_load": round(moment.machine_load, 1),
         "rss_peak_mb": peaks(samples, began, following),
         "rss_before_mb": peaks(samples, began - 5, began),
     }
