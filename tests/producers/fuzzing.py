@@ -26,9 +26,11 @@ import orjson
 import polars as pl
 
 from pipeline.config import IdentitySettings
+from pipeline.contracts.encoding import record_writer
 from pipeline.contracts.reasons import Problem, Reason
-from pipeline.contracts.schemas import schema_by_fingerprint, schemas_folder
-from pipeline.contracts.touchpoint import LARGEST_VALUE_BYTES, decode_touchpoint
+from pipeline.contracts.schemas import fields_of, schema_by_fingerprint, schemas_folder
+from pipeline.contracts.touchpoint import LARGEST_VALUE_BYTES, decode_payload, decode_touchpoint
+from pipeline.contracts.wire import split
 from pipeline.producers.admission import Admission, Admitted
 from pipeline.producers.collector.answers import Receipts, RequestRefused
 from pipeline.producers.collector.cloudevents import read_batched, read_binary, read_structured
@@ -128,6 +130,10 @@ class Fuzzer:
                 # other one, fastavro takes any byte but 0 for true. Landing's word counts, and stays the same.
                 self.differing += 1
                 continue
+            if isinstance(alone, Problem) != is_refused and _is_no_avro(value):
+                # fastavro counts branches below zero from the end: another way to read what nobody may write.
+                self.differing += 1
+                continue
             assert isinstance(alone, Problem) == is_refused, f"the decoders differ: {reason}, {alone}, {value!r}"
         self.accepted += len(mixed) - len(verdicts)
         self.rejected += len(verdicts)
@@ -210,6 +216,19 @@ def _family(value: bytes | None) -> str:
     """Return the family whose topic a record stands in: its schema's, or any."""
     schema = schema_by_fingerprint((value or b"")[2:10])
     return schema.name if schema else "web"
+
+
+def _is_no_avro(value: bytes | None) -> bool:
+    """Tell whether what fastavro reads of a record is not what it says, byte for byte."""
+    framed = split(value)
+    assert not isinstance(framed, Problem)
+    schema = schema_by_fingerprint(framed.fingerprint)
+    assert schema is not None
+    record = decode_payload(framed, schema.parsed)
+    assert not isinstance(record, Problem)
+    written = bytearray()
+    record_writer(fields_of(schema))(written, record)
+    return bytes(written) != bytes(framed.payload)
 
 
 def _wire(path: Path) -> bytes:
