@@ -11,8 +11,7 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import dataclass
-from dataclasses import field as made
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,19 +33,23 @@ class Comparison:
     """
     The runs so far.
 
-    Args:
-        field: Where every contestant runs.
+    Attributes:
+        broker: Which one all use.
+        results: Contestant → round → what it measured.
+        absent: Who did not run, or failed, and why.
+        is_whole: Whether all rounds came to their end.
     """
 
-    field: Field
-    results: dict[str, list[Result]] = made(default_factory=dict)
-    absent: dict[str, str] = made(default_factory=dict)
+    broker: str
+    results: dict[str, dict[int, Result]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    is_whole: bool = True
 
     def admit(self, names: list[str]) -> list[str]:
         """Return who can run here, and say aloud who cannot."""
         able = []
         for name in names:
-            reason = "" if name in ROLES else why_absent(name, self.field.setting.broker)
+            reason = "" if name in ROLES else why_absent(name, self.broker)
             if reason:
                 self.absent[name] = reason
                 say(f"{name} cannot run here and is left out: {reason}")
@@ -54,18 +57,18 @@ class Comparison:
                 able.append(name)
         return able
 
-    def run(self, name: str, round_number: int) -> None:
+    def run(self, lanes: Field, name: str, round_number: int) -> None:
         """Let a contestant run once; a peer that fails is left out of this round, aloud."""
         began = time.monotonic()
         try:
-            result = run_ours(self.field, ROLES[name]) if name in ROLES else run_peer(self.field, name)
+            result = run_ours(lanes, ROLES[name]) if name in ROLES else run_peer(lanes, name)
         except (RuntimeError, TimeoutError, ValueError) as error:
             if name in ROLES:
                 raise
             self.absent[name] = str(error)
             say(f"round {round_number} {name} failed: {error}")
             return
-        self.results.setdefault(name, []).append(result)
+        self.results.setdefault(name, {})[round_number] = result
         cpu = ", ".join(f"{part} {spent:.1f}" for part, spent in result.cpu_us.items())
         say(
             f"round {round_number} {name}: landed {result.landed_per_second:,.0f}/s, "
@@ -77,13 +80,14 @@ class Comparison:
 
     def median(self, name: str, figure: str) -> float:
         """Return the median of a figure over the rounds, 0 where nobody ran."""
-        found = [getattr(result, figure) for result in self.results.get(name, ())]
+        found = [getattr(result, figure) for result in self.results.get(name, {}).values()]
         return float(statistics.median(found)) if found else 0.0
 
     def ratio(self, name: str) -> float:
         """Return ours over theirs: the median of the ratios of each round."""
-        pairs = zip(self.results.get("ours", ()), self.results[name], strict=False)
-        ratios = [ours.whole_per_second / theirs.whole_per_second for ours, theirs in pairs]
+        ours, theirs = self.results.get("ours", {}), self.results[name]
+        rounds = ours.keys() & theirs.keys()
+        ratios = [ours[number].whole_per_second / theirs[number].whole_per_second for number in rounds]
         return round(statistics.median(ratios), 2) if ratios else 0.0
 
     def cpu_ratio(self, name: str) -> float:
@@ -113,16 +117,23 @@ def main() -> None:
         f"{machine()}, {arguments.broker} broker with {partitions} partitions a topic, {arguments.workers} processes "
         f"each; {arguments.events} events of {arguments.customers} customers, {arguments.rounds} rounds"
     )
-    with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
-        events = encoded_events(arguments.events, arguments.customers)
-        comparison = Comparison(Field(servers, events, setting))
-        names = comparison.admit(arguments.contestants or [*OURS, *PEERS])
-        for number, name in itertools.product(range(1, arguments.rounds + 1), names):
-            comparison.run(name, number)
+    comparison = Comparison(arguments.broker)
+    names = comparison.admit(arguments.contestants or [*OURS, *PEERS])
+    try:
+        with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
+            lanes = Field(servers, encoded_events(arguments.events, arguments.customers), setting)
+            for number, name in itertools.product(range(1, arguments.rounds + 1), names):
+                comparison.run(lanes, name, number)
+    except (KeyboardInterrupt, SystemExit):
+        comparison.is_whole = False
+        say("ended early: the last line has what was measured until then")
     if "ours" in comparison.results:
-        say("seconds of our workers, last round: " + _spent(comparison.results["ours"][-1]))
-    fresh = run_freshness(arguments.rate, arguments.seconds, setting) if arguments.seconds else None
+        say("seconds of our workers, last round: " + _spent(list(comparison.results["ours"].values())[-1]))
+    fresh = (
+        run_freshness(arguments.rate, arguments.seconds, setting) if arguments.seconds and comparison.is_whole else None
+    )
     sys.stdout.write(json.dumps(summary(comparison, arguments, fresh)) + "\n")
+    sys.exit(0 if comparison.is_whole else 1)
 
 
 def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshness | None) -> dict[str, Any]:
@@ -131,11 +142,12 @@ def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshn
     said: dict[str, Any] = {
         "machine": machine(),
         "broker": arguments.broker,
-        "partitions": comparison.field.setting.partitions,
+        "partitions": arguments.partitions or PARTITIONS[arguments.broker],
         "workers": arguments.workers,
         "events": arguments.events,
         "customers": arguments.customers,
         "rounds": arguments.rounds,
+        "is_whole": comparison.is_whole,
         "landed_events_per_second": round(comparison.median("ours", "landed_per_second")),
         "stitched_events_per_second": round(comparison.median("ours", "stitched_per_second")),
         "bound_events_per_second": round(comparison.median("bound", "landed_per_second")),
@@ -143,12 +155,14 @@ def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshn
         "ratio": {name: comparison.ratio(name) for name in peers if "ours" in comparison.results},
         "cpu_ratio": {name: comparison.cpu_ratio(name) for name in peers if "ours" in comparison.results},
         "absent": comparison.absent,
-        "peak_pss_bytes": round(max((run.peak_pss_bytes for run in comparison.results.get("ours", ())), default=0)),
+        "peak_pss_bytes": round(
+            max((run.peak_pss_bytes for run in comparison.results.get("ours", {}).values()), default=0)
+        ),
         "rounds_events_per_second": {
-            name: [round(run.whole_per_second) for run in runs] for name, runs in comparison.results.items()
+            name: [round(run.whole_per_second) for run in runs.values()] for name, runs in comparison.results.items()
         },
         "cpu_us_per_event": {
-            name: {part: round(spent, 2) for part, spent in runs[-1].cpu_us.items()}
+            name: {part: round(spent, 2) for part, spent in list(runs.values())[-1].cpu_us.items()}
             for name, runs in comparison.results.items()
         },
     }

@@ -25,6 +25,7 @@ from bench.run import Result, machine, run_ours
 from bench.servers import Servers, end_with_children
 
 FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
+SPEED, FRESHNESS = ("landed_per_second", "stitched_per_second"), ("p50_seconds", "p99_seconds")
 LAND_BATCH = "THROUGHLINE_LANDING__MAX_BATCH_RECORDS"
 STITCH_BATCH = "THROUGHLINE_STITCHING__MAX_BATCH_KEYS"
 
@@ -124,25 +125,38 @@ def keep(name: str, x: float, broker: str, rounds: int, measured: dict[str, Any]
     sys.stderr.write(f"{name}: {line}\n")
 
 
-def points(name: str) -> list[Point]:
-    """Return the points of a curve, the newest of each place."""
-    newest: dict[float, dict[str, Any]] = {}
+def newest(name: str) -> list[tuple[float, dict[str, Any]]]:
+    """Return the newest line of each place of a curve, in the order of the axis."""
+    found: dict[float, dict[str, Any]] = {}
     file = FOLDER / f"{name}.jsonl"
     for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
         said = json.loads(line)
-        newest[said["x"]] = said
-    figures = ("p50_seconds", "p99_seconds") if name == "freshness" else ("landed_per_second", "stitched_per_second")
-    return [Point(x, {figure: said[figure] for figure in figures}) for x, said in sorted(newest.items())]
+        found[said["x"]] = said
+    return sorted(found.items())
+
+
+def cpu_of(said: dict[str, Any]) -> dict[str, float]:
+    """Return the CPU time of an event by role, workers of one role together."""
+    spent = dict.fromkeys(("land", "stitch", "warehouse"), 0.0)
+    for process, taken in said["cpu_us_per_event"].items():
+        role = process.partition("-")[0]
+        if role in spent:
+            spent[role] += taken
+    return spent
 
 
 def draw() -> None:
-    """Draw every curve that has points."""
+    """Draw every curve that has points: its speed or freshness, and its CPU time."""
     for name, curve in CURVES.items():
-        found = points(name)
-        if found:
-            unit = "seconds" if name == "freshness" else "events a second"
-            svg = draw_curve(curve.title, curve.axis, unit, found, is_logarithmic=curve.is_logarithmic)
-            (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
+        lines = newest(name)
+        figures = FRESHNESS if name == "freshness" else SPEED
+        unit = "seconds" if name == "freshness" else "events a second"
+        pictures = {name: (unit, [Point(x, {figure: said[figure] for figure in figures}) for x, said in lines])}
+        if name != "freshness":
+            pictures[f"{name}-cpu"] = ("CPU µs an event", [Point(x, cpu_of(said)) for x, said in lines])
+        for picture, (of, points) in pictures.items() if lines else ():
+            svg = draw_curve(curve.title, curve.axis, of, points, is_logarithmic=curve.is_logarithmic)
+            (FOLDER / f"{picture}.svg").write_text(svg, encoding="utf-8")
 
 
 def main() -> None:

@@ -9,12 +9,13 @@ batch was there, not when somebody sent it.
 import itertools
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error as DriverError
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.contestants import EMBEDDED
@@ -171,7 +172,7 @@ class Lane(ExitStack):
         settings = ClickHouseSettings.model_validate({"url": url})
         migrate(connect(settings))
         self._client: Client = connect(settings)
-        self.callback(self._client.command, f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} SYNC")
+        self.callback(self._drop, url.rpartition("/")[2])
         self._client.command(PEER_TABLE)
         self._group: Any = Consumer({"bootstrap.servers": field.bootstrap, "group.id": f"{group}-stitch-1"})
         self.callback(self._group.close)
@@ -215,6 +216,11 @@ class Lane(ExitStack):
             _, high = self._group.get_watermark_offsets(partition, timeout=10)
             lag += high - max(partition.offset, 0)
         return lag
+
+    def _drop(self, database: str) -> None:
+        # Whoever ends the bench with all its processes has ended the warehouse before.
+        with suppress(DriverError):
+            self._client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
     def _skip_other_lanes(self) -> None:
         ends = []

@@ -9,14 +9,15 @@ import pytest
 from bench.contestants import EMBEDDED, PEERS
 from pipeline.config import child_environment
 
-SMALL = ["--events", "40000", "--customers", "4000", "--rounds", "1", "--seconds", "0", "--partitions", "4"]
+SMALL = ["--events", "20000", "--customers", "2000", "--rounds", "1", "--seconds", "0", "--partitions", "4"]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_small_comparison_ends_with_a_line_of_json() -> None:
     command = [sys.executable, "-m", "bench", *SMALL, "--only", "bound", "faust", "quix"]
-    small_batches = child_environment({"THROUGHLINE_LANDING__MAX_BATCH_RECORDS": "4000"})
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=small_batches)
+    small_batches = child_environment({"THROUGHLINE_LANDING__MAX_BATCH_RECORDS": "2000"})
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=small_batches)
     assert ended.returncode == 0, ended.stderr
     said = json.loads(ended.stdout.splitlines()[-1])
     assert said["bound_events_per_second"] > 0
