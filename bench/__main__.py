@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from clickhouse_connect.driver.exceptions import Error as DriverError
+
 from bench.contestants import BROKERS, EMBEDDED, OURS, PEERS
 from bench.events import encoded_events
 from bench.field import Field, Setting
@@ -124,9 +126,9 @@ def main() -> None:
             lanes = Field(servers, encoded_events(arguments.events, arguments.customers), setting)
             for number, name in itertools.product(range(1, arguments.rounds + 1), names):
                 comparison.run(lanes, name, number)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, DriverError) as error:
         comparison.is_whole = False
-        say("ended early: the last line has what was measured until then")
+        say(f"ended early, the last line has what was measured until then: {type(error).__name__} {error}"[:300])
     if "ours" in comparison.results:
         say("seconds of our workers, last round: " + _spent(list(comparison.results["ours"].values())[-1]))
     fresh = (
