@@ -169,7 +169,12 @@ def _of_series(
             return
         start, end = int(best.start[0]), int(best.end[0])
         inner_start, inner_end = _without_stragglers(left, start, end, rules)
-        best = counted(left, inner_start, inner_end, rules)
+        core = counted(left, inner_start, inner_end, rules)
+        # Where the core alone would be no incident, what was cut off belongs to it.
+        if log_p(core)[0] <= log_level:
+            best = core
+        else:
+            inner_start, inner_end = start, end
         later = np.flatnonzero(series.cases[inner_end:])
         yield Candidate(
             *name,
