@@ -25,7 +25,7 @@ def personas_view() -> View:
         columns=view_columns_of(
             [
                 ("customer_uid", "UUID", "p.customer", "The customer."),
-                ("persona", LOW, "p.names[p.numbers[1]]", "Stable name; v_persona_definitions says what it means."),
+                ("persona", LOW, _named("p.numbers[1]"), "Stable name; v_persona_definitions says what it means."),
                 ("orders", "UInt32", "toUInt32(p.f_orders[1])", "Orders placed so far."),
                 (
                     "days_since_order",
@@ -66,7 +66,7 @@ def personas_view() -> View:
                 ("pain_points", "UInt32", "toUInt32(p.f_pain_points[1])", "Pain points so far."),
             ]
         ),
-        source=f"FROM\n(\n{judged(f'[{NOW_MS}]', [part('names') + ' AS names'])}\n) AS p",
+        source=f"FROM\n(\n{judged(f'[{NOW_MS}]')}\n) AS p",
         question="How many customers are of which persona?",
         example="SELECT persona, count() AS customers, sum(orders) AS orders, round(avg(pain_points), 2) AS pains\n"
         "FROM v_personas\nGROUP BY persona\nORDER BY customers DESC",
@@ -78,9 +78,9 @@ def persona_history_view() -> View:
     changed = "arrayFilter((p, n, b) -> n != b, points, numbers, arrayPopBack(arrayPushFront(numbers, 0)))"
     became = "arrayFilter((n, b) -> n != b, numbers, arrayPopBack(arrayPushFront(numbers, 0)))"
     source = (
-        f"FROM\n(\n    SELECT customer, names, {changed} AS begins, {became} AS became,\n"
+        f"FROM\n(\n    SELECT customer, {changed} AS begins, {became} AS became,\n"
         "        arrayPopFront(arrayPushBack(begins, NULL)) AS ends\n"
-        f"    FROM ({judged(_moments(), [part('names') + ' AS names'])}\n    )\n) AS p\n"
+        f"    FROM ({judged(_moments())}\n    )\n) AS p\n"
         "ARRAY JOIN p.begins AS a_begin, p.became AS a_number, p.ends AS a_end"
     )
     return View(
@@ -89,7 +89,7 @@ def persona_history_view() -> View:
         columns=view_columns_of(
             [
                 ("customer_uid", "UUID", "p.customer", "The customer."),
-                ("persona", LOW, "p.names[a_number]", "Stable name; v_persona_definitions says what it means."),
+                ("persona", LOW, _named("a_number"), "Stable name; v_persona_definitions says what it means."),
                 ("valid_from", MILLIS, _TIME.format("a_begin"), "From this moment on, included."),
                 ("valid_to", _NULLABLE_TIME, _TIME.format("a_end"), "Up to this moment, excluded; NULL: still so."),
             ]
@@ -197,6 +197,11 @@ def rfm_view() -> View:
         example="SELECT r_score, f_score, count() AS customers, sum(net_minor) AS net_minor, currency\n"
         "FROM v_rfm\nWHERE is_main\nGROUP BY currency, r_score, f_score\nORDER BY currency, r_score DESC, f_score DESC",
     )
+
+
+def _named(number: str) -> str:
+    # One constant array for all rows: as a column of the subquery it would be made anew for each.
+    return f"tupleElement({declared()}, 1)[{number}]"
 
 
 def _moments() -> str:
