@@ -47,6 +47,7 @@ class Stage:
         self.current: Actor | None = None
         self.failure: BaseException | None = None
         self._choices = 0
+        self._owner = threading.current_thread()
 
     def enter(self, actor: Actor) -> None:
         """Let an actor take part from now on."""
@@ -65,7 +66,10 @@ class Stage:
         """
         actor = self.current
         if actor is None:
-            return
+            if threading.current_thread() is self._owner:
+                return
+            # A run that was given up: whoever is still on its way must not go on for ever.
+            raise Crash
         actor.at = what
         actor.is_ready = is_ready or (lambda: True)
         following = self._choice()
@@ -105,7 +109,7 @@ class Stage:
             return
         direct, self._direct = self._direct, lambda: None
         self._hand_to(actor)
-        self._done.acquire()
+        self._done.acquire(timeout=_STEP_TIMEOUT_S)
         self._direct = direct
         self.current = None
 

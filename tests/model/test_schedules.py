@@ -12,6 +12,8 @@ from tests.model.stage import Actor, Crash, Stage
 SCHEDULES = 500
 
 
+# Some seconds; handing on the baton a hundred thousand times takes minutes where nobody gets a turn at once.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("first", range(0, SCHEDULES, SEEDS_PER_WORLD))
 def test_every_schedule_converges(first: int) -> None:
     """World by world: what is computed once serves all schedules of a world, and no other."""
