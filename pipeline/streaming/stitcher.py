@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 
+import numpy as np
 import polars as pl
 
 from pipeline.config import IdentitySettings, StitchingSettings
@@ -22,10 +23,16 @@ from pipeline.streaming.changes import journey_changes
 from pipeline.streaming.closure import close_blocks
 from pipeline.streaming.ledger import ledger_entries
 from pipeline.streaming.ports import Publisher
+from pipeline.streaming.reading_ahead import read_ahead
 from pipeline.streaming.stitch_port import StitchStore
 
-# Facts of this many identifiers are read and computed together: it bounds memory, and more is not faster.
-_GROUP_IDENTIFIERS = 20_000
+# Facts of at most this many identifiers are read and computed together, and of fewer where they have many facts: it
+# bounds memory. Keys are spread evenly over the table, so every read of some of a large batch passes most of the rows
+# of all of it: few large reads cost a fraction of many small ones.
+_GROUP_IDENTIFIERS = 60_000
+_GROUP_FACTS = 120_000
+# Of what a group has is nothing known before one was read.
+_FACTS_PER_IDENTIFIER = 5.0
 
 
 @dataclass(frozen=True)
@@ -97,13 +104,22 @@ def stitch_batch(
     identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
     clock.lap("closure")
     facts_read = published = 0
-    for whole in _groups(identities, dirty, blocks.hubs):
+    size = _GroupSize()
+
+    def read(whole: pl.DataFrame) -> _Read | None:
         before = store.journeys(whole["ident_key"])
         group = _defer_large(whole, before, dirty, rules.stitching.large_customer, defer) if defer else whole
         if group.is_empty():
-            continue
+            return None
         facts = store.facts(group["ident_key"])
+        size.learn(group.height, facts.height)
+        return _Read(group, before, facts)
+
+    for found in read_ahead(_groups(identities, dirty, blocks.hubs, size), read, lambda whole: whole.height):
         clock.lap("read")
+        if found is None:
+            continue
+        group, before, facts = found.group, found.before, found.facts
         rows = stitch(facts, group, StitchRules.from_settings(rules.stitching, rules.pain_points)).with_columns(
             version=pl.lit(version, pl.Datetime("us", "UTC")),
             rules_version=pl.lit(rules.stitching.rules_version, pl.UInt32),
@@ -122,9 +138,34 @@ def stitch_batch(
     return StitchOutcome(version, identities.height, facts_read, published, clock.seconds)
 
 
-def _groups(identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame) -> Iterator[pl.DataFrame]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of a group of customers: itself, its journeys before, its facts."""
+
+    group: pl.DataFrame
+    before: pl.DataFrame
+    facts: pl.DataFrame
+
+
+@dataclass(slots=True)
+class _GroupSize:
+    """How many identifiers the next group may have, by how many facts those of the last one had."""
+
+    facts_per_identifier: float = _FACTS_PER_IDENTIFIER
+
+    @property
+    def identifiers(self) -> int:
+        return max(1, min(_GROUP_IDENTIFIERS, int(_GROUP_FACTS / self.facts_per_identifier)))
+
+    def learn(self, identifiers: int, facts: int) -> None:
+        self.facts_per_identifier = max(facts / identifiers, 0.1)
+
+
+def _groups(
+    identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame, size: _GroupSize
+) -> Iterator[pl.DataFrame]:
     """
-    Split identities into groups of whole customers, each as large as the bound allows, in the order of writing.
+    Split identities into groups of whole customers, each as large as may be, in the order of writing.
 
     A worker may die between two groups, and what the sweep had found is not delivered again. Whoever the sweep would
     find again is therefore written after those that are only found through him: first who is not dirty himself, then
@@ -141,10 +182,17 @@ def _groups(identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame) -> I
         .agg(pl.col("ident_key").n_unique().alias("len"), pl.col("turn").max().fill_null(0))
         .sort("turn", "customer_uid")
     )
-    numbered = sizes.with_columns(group=(pl.col("len").cum_sum() - pl.col("len")) // _GROUP_IDENTIFIERS)
-    grouped = identities.join(numbered.select("customer_uid", "group"), on="customer_uid")
-    for _, group in grouped.sort("group", maintain_order=True).group_by("group", maintain_order=True):
-        yield group.drop("group")
+    ordered = identities.join(
+        sizes.select("customer_uid").with_row_index("customer"), on="customer_uid", maintain_order="left"
+    ).sort("customer", maintain_order=True)
+    ends = sizes["len"].cum_sum().to_numpy()
+    start = 0
+    while start < ordered.height:
+        fitting = int(np.searchsorted(ends, start + size.identifiers, side="right"))
+        # A customer of more identifiers than fit is a group of his own.
+        end = int(ends[max(fitting - 1, int(np.searchsorted(ends, start, side="right")))])
+        yield ordered[start:end].drop("customer")
+        start = end
 
 
 def _defer_large(
