@@ -6,8 +6,8 @@ once: throughput rises with the load. When little comes, the first chunk waits u
 trickle over many partitions costs one INSERT instead of many.
 
 Some work costs less the longer it is put off, because what comes twice is done once (the same customers are stitched
-again by every batch that names them). Such work rests after a long batch as long as that batch took: at most half of
-the time goes into it while more keeps coming, and the batches grow until they keep up.
+again by every batch that names them). Such work rests after a long batch, three times as long as that batch was too
+long: a quarter of the time goes into it while more keeps coming, and the rest of the machine into what it waits for.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,29 @@ from datetime import timedelta
 
 # Batches up to this long need no rest: news is fresh, and little comes twice within it.
 SHORT_BATCH = timedelta(seconds=2)
-# Nothing new for this long: what waits is all there is, and resting would gain nothing.
+# A backlog of events lands in half a minute, and whoever stitches meanwhile does it all again: so mostly rest.
+REST_SHARE = 3
+# Nothing new for this long, or for twice as long as it took last: what waits is all there is, and resting would gain
+# nothing.
 QUIET = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class LastBatch:
-    """How long a batch took, how long ago it ended, and how long ago the newest chunk came."""
+    """
+    The batch before, and what came since.
+
+    Attributes:
+        took: How long the batch took.
+        since: How long ago it ended.
+        quiet_for: How long ago the newest chunk came.
+        gap: How long that chunk had been waited for.
+    """
 
     took: timedelta
     since: timedelta
     quiet_for: timedelta = timedelta(0)
+    gap: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +69,8 @@ class BatchPolicy:
             return timedelta(0)
         rest = timedelta(0)
         if last:
-            rest = min(min(last.took - SHORT_BATCH, self.max_rest) - last.since, QUIET - last.quiet_for)
+            rest = min(REST_SHARE * (last.took - SHORT_BATCH), self.max_rest)
+            rest = min(rest - last.since, max(QUIET, 2 * last.gap) - last.quiet_for)
         return max(timedelta(0), self.linger - waited, rest)
 
     def take(self, sizes: Sequence[int]) -> int:

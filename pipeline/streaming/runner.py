@@ -23,6 +23,9 @@ from pipeline.streaming.workthread import WorkThread
 
 logger = logging.getLogger(__name__)
 
+# Chunks of one announcement come within this; what comes later is news of its own.
+_TOGETHER_S = 0.2
+
 
 class BatchWork(Protocol):
     """
@@ -89,6 +92,8 @@ class BatchRunner:
         self._swept_at: float | None = None
         self._took = timedelta(0)
         self._ended_at: float | None = None
+        self._news_at: float | None = None
+        self._gap_s = 0.0
 
     @property
     def has_work(self) -> bool:
@@ -103,6 +108,9 @@ class BatchRunner:
     def accept(self, delivery: Delivery) -> None:
         """Take a chunk; called by an agent, never blocks (the transport bounds what is in flight)."""
         delivery.size = self._work.size(delivery.chunk)
+        if self._news_at is not None and delivery.since - self._news_at > _TOGETHER_S:
+            self._gap_s = delivery.since - self._news_at
+        self._news_at = delivery.since
         self._waiting.append(delivery)
         self._waiting_size += delivery.size
         self._news.set()
@@ -185,8 +193,12 @@ class BatchRunner:
         waited = timedelta(seconds=now - self._waiting[0].since)
         last = None
         if self._ended_at is not None:
-            since, quiet_for = now - self._ended_at, now - self._waiting[-1].since
-            last = LastBatch(self._took, timedelta(seconds=since), timedelta(seconds=quiet_for))
+            last = LastBatch(
+                took=self._took,
+                since=timedelta(seconds=now - self._ended_at),
+                quiet_for=timedelta(seconds=now - self._waiting[-1].since),
+                gap=timedelta(seconds=self._gap_s),
+            )
         return self._policy.patience(self._waiting_size, waited, last)
 
     def _pause(self) -> float:

@@ -21,11 +21,10 @@ def test_enough_waits_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "since", "rest"), [(1.9, 0, 0), (6, 0, 2), (6, 3, 1), (6, 9, 0), (60, 0, 2), (60, 9, 1)]
+    ("took", "since", "rest"),
+    [(1.9, 0, 0), (2.5, 0, 1.5), (3, 2, 1), (3, 3, 0), (6, 9, 1), (6, 0, 2), (60, 0, 2), (60, 10, 0)],
 )
-def test_work_that_gains_from_being_put_off_rests_as_long_as_the_last_batch_took(
-    took: float, since: float, rest: float
-) -> None:
+def test_work_that_gains_from_being_put_off_rests_after_a_long_batch(took: float, since: float, rest: float) -> None:
     policy = BatchPolicy(max_size=100, linger=timedelta(seconds=1), max_rest=timedelta(seconds=10))
     last = LastBatch(timedelta(seconds=took), timedelta(seconds=since))
     long_here = timedelta(minutes=1)
@@ -33,6 +32,9 @@ def test_work_that_gains_from_being_put_off_rests_as_long_as_the_last_batch_took
     assert policy.patience(100, long_here, last) == timedelta(0), "a full batch waits for nothing"
     alone = LastBatch(last.took, last.since, quiet_for=timedelta(seconds=2))
     assert policy.patience(1, long_here, alone) == timedelta(0), "nothing more comes"
+    slow = LastBatch(last.took, last.since, quiet_for=timedelta(seconds=2), gap=timedelta(seconds=60))
+    whole = max(0, min(3 * (took - 2), 10) - since)
+    assert policy.patience(1, long_here, slow) == timedelta(seconds=whole), "it never came in less"
     assert POLICY.patience(1, long_here, last) == timedelta(0), "other work never rests"
 
 
