@@ -123,7 +123,7 @@ class StitchingSettings(_Group):
     rules_version: int = Field(1, ge=1, description="Version of the rules whose results this worker writes.")
     visit_gap: Duration = Field(timedelta(minutes=30), description="Longest silence within a visit (inclusive).")
     journey_gap: Duration = Field(timedelta(days=30), description="Longest silence within a journey (inclusive).")
-    max_batch_keys: int = Field(400_000, ge=1, description="Most announced identifiers in one batch.")
+    max_batch_keys: int = Field(1_500_000, ge=1, description="Most announced identifiers in one batch.")
     max_rest: Duration = Field(
         timedelta(seconds=10), description="Longest rest after a long batch: what comes twice meanwhile is done once."
     )

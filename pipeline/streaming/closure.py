@@ -44,6 +44,7 @@ class Closure:
         statements: The aliases and unlinks that hold among the identifiers.
         said: All statements about the identifiers as they were read, withdrawals too.
         hubs: ident_key of the dirty identifiers, and of neighbours that had to learn of them, that crossed a cap.
+        crossed: ident_key of everybody met that crossed a cap, dirty or not; may repeat.
     """
 
     identifiers: pl.DataFrame
@@ -51,6 +52,7 @@ class Closure:
     statements: Statements
     said: pl.DataFrame
     hubs: pl.DataFrame
+    crossed: pl.DataFrame
 
 
 def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySettings) -> Closure:
@@ -79,7 +81,7 @@ def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySetting
     identifiers = explored.known.join(reached, on="ident_key", how="semi")
     statements = store.statements(identifiers["ident_key"])
     links = _links_among(explored.offers, reached)
-    return Closure(identifiers, links, statements_that_hold(statements), statements, explored.hubs)
+    return Closure(identifiers, links, statements_that_hold(statements), statements, explored.hubs, explored.crossed)
 
 
 class _Explored:
@@ -91,6 +93,7 @@ class _Explored:
         self.known = pl.DataFrame(schema=_KNOWN)
         self.offers = pl.DataFrame(schema=_OFFERS)
         self.hubs = pl.DataFrame(schema={"ident_key": pl.Binary})
+        self.crossed = pl.DataFrame(schema={"ident_key": pl.Binary})
 
     def explore_dirty(self, dirty: pl.DataFrame) -> pl.DataFrame:
         """Explore dirty identifiers and the neighbours that have to learn that one of them crossed a cap."""
@@ -130,6 +133,7 @@ class _Explored:
         self.offers = pl.concat([self.offers, offered, _stated(statements, open_ends)], how="vertical_relaxed")
         own = statements.join(fresh, left_on="a", right_on="ident_key", how="semi")
         self.known = pl.concat([self.known, self._describe(fresh, hoods, own, shared)])
+        self.crossed = pl.concat([self.crossed, judgement.crossed.select("ident_key")])
         return judgement.crossed
 
     def _describe(

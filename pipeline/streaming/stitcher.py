@@ -20,12 +20,14 @@ from pipeline.identity.cluster import cluster
 from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.stitch import stitch
 from pipeline.streaming.changes import journey_changes
-from pipeline.streaming.closure import close_blocks
+from pipeline.streaming.closure import Closure, close_blocks
 from pipeline.streaming.ledger import ledger_entries
 from pipeline.streaming.ports import Publisher
 from pipeline.streaming.reading_ahead import read_ahead
 from pipeline.streaming.stitch_port import StitchStore
 
+# Blocks are found around this many dirty identifiers at a time, which bounds the memory of it, however many are dirty.
+_SLICE_IDENTIFIERS = 50_000
 # Facts of at most this many identifiers are read and computed together, and of fewer where they have many facts: it
 # bounds memory. Keys are spread evenly over the table, so every read of some of a large batch passes most of the rows
 # of all of it: few large reads cost a fraction of many small ones.
@@ -57,7 +59,7 @@ class StitchOutcome:
     What one batch did.
 
     Attributes:
-        version: The registered version of its snapshot.
+        version: The registered version of its last snapshot.
         identifiers: Rows written.
         facts: Touchpoints read.
         published: Journeys published, tombstones included.
@@ -99,43 +101,96 @@ def stitch_batch(
         WarehouseRefused: As above, but a person has to look.
     """
     clock = _Stopwatch()
-    version = store.register_version(worker)
-    blocks = close_blocks(dirty, store, rules.identity)
-    identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
-    clock.lap("closure")
-    facts_read = published = 0
-    size = _GroupSize()
+    batch = _Batch(store, publisher, rules, defer, clock)
+    left = dirty.unique(maintain_order=True)
+    while True:
+        version = store.register_version(worker)
+        settled = batch.stitch(left.head(_SLICE_IDENTIFIERS), version)
+        left = _without(left.slice(_SLICE_IDENTIFIERS), settled)
+        if left.is_empty():
+            return StitchOutcome(version, batch.identifiers, batch.facts, batch.published, clock.seconds)
 
-    def read(whole: pl.DataFrame) -> _Read | None:
-        before = store.journeys(whole["ident_key"])
-        group = _defer_large(whole, before, dirty, rules.stitching.large_customer, defer) if defer else whole
+
+class _Batch:
+    """
+    Stitches the dirty identifiers of a batch, slice after slice, and counts.
+
+    Every slice has a version and a snapshot of its own, so it is a batch like any other; but the whole blocks of one
+    hold many of the dirty identifiers of the next ones, and those need not be done again.
+    """
+
+    def __init__(
+        self,
+        store: StitchStore,
+        publisher: Publisher,
+        rules: StitchRulesOf,
+        defer: Callable[[pl.Series], None] | None,
+        clock: "_Stopwatch",
+    ) -> None:
+        self._store, self._publisher, self._rules, self._defer = store, publisher, rules, defer
+        self._clock = clock
+        self._size = _GroupSize()
+        self.identifiers = self.facts = self.published = 0
+
+    def stitch(self, dirty: pl.Series, version: datetime) -> pl.Series:
+        """
+        Make the rows of all blocks around dirty identifiers anew.
+
+        Args:
+            dirty: 16-byte keys, distinct.
+            version: Registered before this call.
+
+        Returns:
+            Identifiers whose announcement is settled by it: their rows are written (or deferred), and nobody else has
+            to learn of them. Whoever crossed a cap is not among them: his neighbours hear of it only if he is dirty.
+        """
+        blocks = close_blocks(dirty, self._store, self._rules.identity)
+        identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
+        self._clock.lap("closure")
+        groups = _groups(identities, dirty, blocks.hubs, self._size)
+        for read in read_ahead(groups, lambda whole: self._read(whole, dirty), lambda whole: whole.height):
+            self._clock.lap("read")
+            if read is not None:
+                self._write(read, blocks, version)
+        self.identifiers += identities.height
+        return _without(identities["ident_key"], blocks.crossed["ident_key"])
+
+    def _read(self, whole: pl.DataFrame, dirty: pl.Series) -> "_Read | None":
+        before = self._store.journeys(whole["ident_key"])
+        large = self._rules.stitching.large_customer
+        group = _defer_large(whole, before, dirty, large, self._defer) if self._defer else whole
         if group.is_empty():
             return None
-        facts = store.facts(group["ident_key"])
-        size.learn(group.height, facts.height)
+        facts = self._store.facts(group["ident_key"])
+        self._size.learn(group.height, facts.height)
         return _Read(group, before, facts)
 
-    for found in read_ahead(_groups(identities, dirty, blocks.hubs, size), read, lambda whole: whole.height):
-        clock.lap("read")
-        if found is None:
-            continue
-        group, before, facts = found.group, found.before, found.facts
-        rows = stitch(facts, group, StitchRules.from_settings(rules.stitching, rules.pain_points)).with_columns(
+    def _write(self, read: "_Read", blocks: Closure, version: datetime) -> None:
+        rules, store, clock = self._rules, self._store, self._clock
+        stitch_rules = StitchRules.from_settings(rules.stitching, rules.pain_points)
+        rows = stitch(read.facts, read.group, stitch_rules).with_columns(
             version=pl.lit(version, pl.Datetime("us", "UTC")),
             rules_version=pl.lit(rules.stitching.rules_version, pl.UInt32),
         )
         clock.lap("compute")
         # Before the rows: a batch that dies in between is done again and finds the same change.
-        store.insert_ledger(ledger_entries(before, rows, facts, blocks, store, rules.identity))
+        store.insert_ledger(ledger_entries(read.before, rows, read.facts, blocks, store, rules.identity))
         clock.lap("ledger")
         store.insert_stitched(rows)
         clock.lap("write")
-        changes = journey_changes(before, rows)
-        publisher.publish(changes)
+        changes = journey_changes(read.before, rows)
+        self._publisher.publish(changes)
         clock.lap("publish")
-        facts_read += facts.height
-        published += changes.height
-    return StitchOutcome(version, identities.height, facts_read, published, clock.seconds)
+        self.facts += read.facts.height
+        self.published += changes.height
+
+
+def _without(keys: pl.Series, settled: pl.Series) -> pl.Series:
+    """Return the keys that are not settled, in their order."""
+    frame = keys.rename("ident_key").to_frame()
+    return frame.join(settled.rename("ident_key").to_frame(), on="ident_key", how="anti", maintain_order="left")[
+        "ident_key"
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +216,7 @@ class _GroupSize:
         self.facts_per_identifier = max(facts / identifiers, 0.1)
 
 
-def _groups(
-    identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame, size: _GroupSize
-) -> Iterator[pl.DataFrame]:
+def _groups(identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame, size: _GroupSize) -> Iterator[pl.DataFrame]:
     """
     Split identities into groups of whole customers, each as large as may be, in the order of writing.
 

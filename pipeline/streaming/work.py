@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from pipeline.contracts.updates import KEY_BYTES, Dirty, decode_dirty
 from pipeline.observability.metrics import Metrics
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # A sweep looks at everything at the start and every so many times; in between only at what landed since the last one.
 FULL_SWEEP_EVERY = 10
+# Announced batches wait no longer than it takes to stitch so many.
+SWEPT_AT_ONCE = 400_000
 # Clocks of the worker and the warehouse may differ by this much.
 CLOCK_SLACK = timedelta(minutes=10)
 
@@ -155,7 +158,7 @@ class StitchWork:
         progress = self._make()
         if progress is not None and not progress.state.is_whole:
             return not self._is_dropped and not must_rest(progress)
-        limit, began = self._rules.stitching.max_batch_keys, datetime.now(UTC)
+        limit, began = min(SWEPT_AT_ONCE, self._rules.stitching.max_batch_keys), datetime.now(UTC)
         is_full = self._swept_to is None or self._sweeps % FULL_SWEEP_EVERY == 0
         found = self._opened().stale_identifiers(limit, None if is_full else self._swept_to)
         self._metrics.count("throughline_sweeps_total")
@@ -236,5 +239,6 @@ def announcements(chunks: Sequence[Chunk]) -> list[Dirty]:
 def dirty_keys(announced: Iterable[Dirty]) -> pl.Series:
     """Return the distinct identifiers that announcements name."""
     packed = b"".join(dirty.keys for dirty in announced)
-    keys = [packed[start : start + KEY_BYTES] for start in range(0, len(packed), KEY_BYTES)]
+    size = pa.binary(KEY_BYTES)
+    keys = pa.FixedSizeBinaryArray.from_buffers(size, len(packed) // KEY_BYTES, [None, pa.py_buffer(packed)])
     return pl.Series("ident_key", keys, dtype=pl.Binary).unique(maintain_order=True)

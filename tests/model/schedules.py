@@ -21,7 +21,7 @@ from tests.model.pure import Decoded, remembered
 from tests.model.script import Script
 from tests.model.simulation import Simulation
 from tests.model.workers import Gear, rows_of
-from tests.model.worlds import SHAPES, world
+from tests.model.worlds import EVERYTHING, SHAPES, world
 
 SEEDS_PER_WORLD: Final = 50
 SEEDS_PER_MUTANT_WORLD: Final = 5
@@ -60,7 +60,7 @@ def run_mutant(mutant: Mutant, seeds: Iterable[int], tell: Tell | None = None) -
     with mutant.patching(), remembered():
         for number, of_world in groupby(seeds, lambda seed: seed // SEEDS_PER_MUTANT_WORLD):
             made = world(number, mutant.shape)
-            made = made if mutant.group is None else replace(made, group=mutant.group)
+            made = replace(made, group=mutant.group or made.group, slice=EVERYTHING)
             gear = Gear(Memory(rows_of), Decoded(made, made.rules[1].identity), mutant.hands, mutant.commits_first)
             for seed in of_world:
                 simulation = Simulation(made, Random(f"{mutant.name} {seed}"), mutant.happenings, gear, tell)
@@ -82,7 +82,10 @@ def first_caught(name: str) -> int | None:
 
 def _judged(seed: int, simulation: Simulation) -> Verdict:
     try:
-        with patch.object(stitcher, "_GROUP_IDENTIFIERS", simulation.world.group):
+        with (
+            patch.object(stitcher, "_GROUP_IDENTIFIERS", simulation.world.group),
+            patch.object(stitcher, "_SLICE_IDENTIFIERS", simulation.world.slice),
+        ):
             simulation.run()
     except Diverged as verdict:
         return Verdict(seed, str(verdict))

@@ -30,6 +30,9 @@ _WEB_PARTITIONS: Final = 2
 Event = dict[str, Any]
 
 
+EVERYTHING: Final = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """
@@ -42,6 +45,7 @@ class World:
         logs: The records by topic and partition, `stitch.dirty` included (empty).
         rules: Rules by rules_version: 1, and 2 with other caps and gaps.
         group: How many identifiers are written together: in most worlds all.
+        slice: Around how many dirty identifiers blocks are found at a time: in every third world all.
     """
 
     number: int
@@ -50,6 +54,7 @@ class World:
     logs: Mapping[Place, Sequence[Stored]]
     rules: Mapping[int, StitchRulesOf]
     group: int
+    slice: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,8 @@ def world(number: int, shape: str = MIXED.name) -> World:
     for _ in range(random.randint(chosen.fewest, chosen.most)):
         maker.happen(random.choices(names, weights)[0])
     rules = {version: _rules(version, random, tight=chosen.tight) for version in (1, 2)}
-    return World(number, shape, maker.events, _logs(maker.records, random), rules, random.choice([20_000, 20_000, 1]))
+    logs, group = _logs(maker.records, random), random.choice([20_000, 20_000, 1])
+    return World(number, shape, maker.events, logs, rules, group, (EVERYTHING, 1, 2)[number % 3])
 
 
 def _rules(version: int, random: Random, *, tight: bool) -> StitchRulesOf:

@@ -239,6 +239,42 @@ def test_a_death_between_two_groups_leaves_nothing_that_the_sweep_cannot_find(
     assert shop.rows("SELECT DISTINCT length(identifiers) FROM v_customers") == [(1,)]
 
 
+def test_what_one_slice_of_a_batch_wrote_is_not_written_by_the_next(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.streaming.stitcher._SLICE_IDENTIFIERS", 1)
+    shop.land(*(touch(one, one, {"customer_id": f"sliced {one}", "cookie_id": f"slice {one}"}) for one in range(3)))
+    outcome = shop.stitch()
+    assert outcome.identifiers == 6
+    kinds = shop.rows("SELECT count(), uniqExact(customer_uid) FROM v_identities WHERE NOT shared")
+    assert kinds == [(6, 3)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_neighbours_learn_of_a_crossing_in_whichever_slice_it_is_seen(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The account is in the block of its e-mail, and still not settled by that slice: its first cookie waits for it."""
+    monkeypatch.setattr("pipeline.streaming.stitcher._SLICE_IDENTIFIERS", size)
+    caps = IdentitySettings.model_validate({"hash_key": "test", "cap_weaker_devices": 1})
+    rules = StitchRulesOf(caps, StitchingSettings(), PainPointSettings())
+    apart = 0
+    for number in range(4):
+        account, mail = f"account {number}", f"person{number}@example.com"
+        first, second = f"first {number}", f"second {number}"
+        shop.land(touch(10 * number, 0, {"customer_id": account, "cookie_id": first}))
+        shop.land(touch(10 * number + 1, 1, {"customer_id": account, "email": mail}))
+        shop.stitch()
+        shop.land(touch(10 * number + 2, 2, {"customer_id": account, "email": mail, "cookie_id": second}))
+        keys = pl.concat(shop.announced)["ident_key"].sort()
+        shop.announced.clear()
+        stitch_batch(keys, shop.store, shop, rules, "test")
+        uid = str(UUID(bytes=key("cookie_id", first)))
+        (row,) = shop.rows(f"SELECT toString(customer_uid) FROM v_identities WHERE toString(ident_key) = '{uid}'")
+        apart += row == (uid,)
+    assert apart == 4
+
+
 def test_a_large_customer_is_left_to_the_slow_lane_and_everybody_else_is_made_at_once(shop: Shop) -> None:
     shop.land(*(touch(number, number, {"customer_id": "large"}) for number in range(6)))
     shop.stitch()
