@@ -15,7 +15,7 @@ from tests.chaos.checker import Evidence, Logged, Refusal, Verdict, judge
 from tests.chaos.gathering import IDENTITY
 from tests.chaos.ledger import Account
 from tests.chaos.sending import Load
-from tests.convergence.dump import Dump, dump_of
+from tests.convergence.dump import VIEWS, Dump, dump_of
 from tests.convergence.expected import expected_dump, judged_part, oracle_rules
 from tests.convergence.inprocess import Pipeline
 
@@ -33,6 +33,7 @@ def good() -> Evidence:
     numbers = set(range(len(attempts)))
     poison = [attempt for attempt in attempts if attempt.event is None]
     stored = len(dump["v_touchpoints"])
+    whole = {view: dump.get(view, []) for view in VIEWS}  # the oracle does not tell all of them
     return Evidence(
         attempts=attempts,
         account=Account(set(numbers), numbers - {3}),
@@ -40,8 +41,8 @@ def good() -> Evidence:
         ranges={SPOT: (0, len(attempts))},
         spans={SPOT: ((0, 100), (100, len(attempts)))},
         refusals=[Refusal((*SPOT, attempt.number), str(attempt.reason), attempt.value) for attempt in poison],
-        found=dump,
-        calm=dump,
+        found=whole,
+        calm=whole,
         oracle=dump,
         accounting={
             "received": len(attempts),

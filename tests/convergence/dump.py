@@ -22,7 +22,6 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "v_identities": ("ident_key",),
     "v_persona_history": ("customer_uid", "valid_from"),
     "v_rfm": ("customer_uid", "currency"),
-    # The oracle does not write these a second time: runs are held against each other.
     "v_comments": ("event_uid",),
     "v_words": ("phrase", "size"),
 }
