@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from pipeline.producers.sdk.outcomes import Delivery, SinkAwayError
-from pipeline.producers.sdk.sinks import with_sent_at
+from pipeline.producers.sdk.sent_at import with_sent_at
 
 _PATH: Final = "/v1/touchpoints"
 _PACKED_FROM_BYTES: Final = 2_048

@@ -50,9 +50,3 @@ def sink_for(address: str, write_key: str, settings: SendSettings) -> Sink:
     from pipeline.producers.sdk.kafka_sink import KafkaSink  # noqa: PLC0415 - programs over HTTP need no Kafka
 
     return KafkaSink(bootstrap, settings)
-
-
-def with_sent_at(entry: bytes, now_ms: int) -> bytes:
-    """Return a touchpoint as JSON that tells when it was sent, unless it tells so already."""
-    # The moment of `send` would be wrong: what waits in a spool is sent much later.
-    return entry if b'"sent_at":' in entry else b'{"sent_at":%d,' % now_ms + entry[1:]
