@@ -135,10 +135,9 @@ def chances_view() -> View:
             ]
         ),
         source=f"FROM\n(\n{_occasions()}\nUNION ALL\n{_pages()}\n) AS c",
-        question="What share of the parcels of each carrier came late, or not at all?",
-        example="SELECT segments['carrier'] AS carrier, count() AS parcels, countIf(hurt) AS late,\n"
-        "    round(late / parcels, 3) AS share\n"
-        "FROM v_pain_chances\nWHERE kind = 'late_delivery'\nGROUP BY carrier\nORDER BY carrier",
+        question="How often did each kind of occasion hurt?",
+        example="SELECT kind, count() AS occasions, countIf(hurt) AS hurting, round(hurting / occasions, 3) AS share\n"
+        "FROM v_pain_chances\nGROUP BY kind\nORDER BY share DESC, kind",
     )
 
 
