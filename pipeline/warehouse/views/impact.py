@@ -50,10 +50,10 @@ def impact_view() -> View:
             ]
         ),
         source=f"FROM\n(\n{_strata()}\n) AS i",
-        question="What do late deliveries cost in scores, among journeys of one sort?",
-        example="SELECT stage, currency, value, channel, n_with, round(sum_with / n_with / 1000, 2) AS with_pain,\n"
-        "    n_without, round(sum_without / n_without / 1000, 2) AS without_pain\n"
-        "FROM v_impact_strata\nWHERE kind = 'late_delivery' AND outcome = 'score' AND n_with > 0 AND n_without > 0\n"
+        question="Are more orders sent back after late parcels than after comparable ones?",
+        example="SELECT stage, currency, value, channel, n_with, round(sum_with / n_with, 3) AS with_pain,\n"
+        "    n_without, round(sum_without / nullIf(n_without, 0), 3) AS without_pain\n"
+        "FROM v_impact_strata\nWHERE kind = 'late_delivery' AND outcome = 'return' AND n_with > 0\n"
         "ORDER BY n_with DESC, stage, currency, value, channel",
     )
 
