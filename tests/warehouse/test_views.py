@@ -270,10 +270,21 @@ def test_rejected_records_show_once_with_their_bytes(shop: Shop) -> None:
     ]
 
 
+# They need touchpoints that the story does not have; a comparison needs people without the pain.
+NOT_IN_THE_STORY = (
+    "v_identity_ledger",
+    "v_rejected",
+    "v_accounting",
+    "v_impact_strata",
+    "v_comments",
+    "v_comment_words",
+    "v_words",
+)
+
+
 def test_examples_of_the_reference_run(told: Shop) -> None:
-    for view in core_views().values():
-        answered = told.read(view.example)
-        assert answered or view.name in ("v_identity_ledger", "v_rejected", "v_accounting"), view.name
+    answered = {view.name: told.read(view.example) for view in core_views().values()}
+    assert {name for name, rows in answered.items() if not rows} <= set(NOT_IN_THE_STORY)
 
 
 def test_every_view_and_column_carries_a_comment(client: Client) -> None:
