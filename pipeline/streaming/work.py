@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -91,7 +92,7 @@ class LandWork:
 
     def _tell(self, chunks: Sequence[Chunk], report: LandReport, seconds: float) -> None:
         metrics = self._metrics
-        ages_s = time.time() - report.received_at_ms.cast(pl.Float64).to_numpy() / 1000
+        ages_s = _ages_s(report.received_at_ms.cast(pl.Float64).to_numpy())
         records = sum(len(chunk.records) for chunk in chunks)
         metrics.count("throughline_events_total", records, stage="land", outcome="received")
         metrics.count("throughline_events_total", report.stored, stage="land", outcome="stored")
@@ -150,7 +151,7 @@ class StitchWork:
         if len(keys) and not self._is_dropped:
             self._stitch(keys, self._defer)
         received_ms = [dirty.received_at_ms for dirty in announced if dirty.received_at_ms is not None]
-        ages_s = time.time() - np.array(received_ms, dtype=np.float64) / 1000
+        ages_s = _ages_s(np.array(received_ms, dtype=np.float64))
         self._metrics.observe_all("throughline_freshness_seconds", ages_s, stage="stitch")
 
     def sweep(self) -> bool:
@@ -218,6 +219,11 @@ class StitchWork:
             metrics.observe("throughline_stage_seconds", taken, stage="stitch", part=part)
         if "write" in outcome.seconds:
             metrics.observe("throughline_warehouse_insert_seconds", outcome.seconds["write"], table="stitched")
+
+
+def _ages_s(received_ms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how long ago records were received; 0 where a producer's clock, ahead of ours, dated the receipt."""
+    return np.maximum(time.time() - received_ms / 1000, 0.0)
 
 
 def announcements(chunks: Sequence[Chunk]) -> list[Dirty]:
