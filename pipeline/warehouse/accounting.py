@@ -93,7 +93,8 @@ class Accounting:
     """
     The whole account.
 
-    `records` and `rejected` span all logs that were ever read, as `stored` does; partitions are those of one log.
+    `records`, `rejected` and `lost` (offsets that the broker dropped before they were read) span all logs that were
+    ever read, as `stored` does; partitions are those of one log.
     """
 
     partitions: tuple[PartitionBalance, ...]
@@ -101,6 +102,7 @@ class Accounting:
     rejected: int
     stored: int
     parked: int = 0
+    lost: int = 0
 
     @property
     def duplicates(self) -> int:
@@ -116,11 +118,6 @@ class Accounting:
     def in_flight(self) -> int:
         """Offsets in Kafka that are not landed yet, and records that wait for the registry."""
         return sum(balance.in_flight for balance in self.partitions) + self.parked
-
-    @property
-    def lost(self) -> int:
-        """Offsets that the broker dropped before they were read."""
-        return sum(balance.account.lost for balance in self.partitions)
 
     @property
     def unaccounted(self) -> int:
@@ -156,6 +153,7 @@ def account(client: Client, log_id: str, watermarks: Mapping[tuple[str, int], Wa
         rejected=sum(entry.rejected for entry in accounts),
         stored=stored,
         parked=count_parked(client),
+        lost=sum(entry.lost for entry in accounts),
     )
 
 

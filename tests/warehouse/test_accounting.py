@@ -4,14 +4,17 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config import ClickHouseSettings
 from pipeline.warehouse.accounting import (
     Accounting,
     PartitionAccount,
     Watermarks,
+    account,
     accounts_of,
     balance,
     uncovered,
 )
+from pipeline.warehouse.connection import connect
 
 NO_REJECTED = pl.DataFrame(
     schema={"log_id": pl.String, "topic": pl.String, "partition": pl.Int32, "rejected": pl.Int64}
@@ -117,3 +120,13 @@ def test_duplicates_are_what_was_read_beyond_rejected_and_stored() -> None:
     assert Accounting((), records=100, rejected=7, stored=80).duplicates == 13
     landing = Accounting((), records=100, rejected=0, stored=120)
     assert (landing.duplicates, landing.stored_ahead) == (0, 20)
+
+
+def test_what_an_earlier_log_lost_stays_lost(fresh_database: ClickHouseSettings) -> None:
+    client = connect(fresh_database)
+    landed = "INSERT INTO landed (log_id, topic, partition, first_offset, last_offset, records, lost)"
+    client.command(
+        f"{landed} VALUES ('earlier', 'touchpoints.web', 0, 0, 9, 3, 7), ('now', 'touchpoints.web', 0, 0, 4, 5, 0)"
+    )
+    found = account(client, "now", {("touchpoints.web", 0): Watermarks(0, 5, 5)})
+    assert (found.records, found.lost, found.unaccounted) == (8, 7, 0)
