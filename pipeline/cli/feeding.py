@@ -10,6 +10,7 @@ import click
 from pipeline.cli.errors import NOT_SO, WRONG_USAGE, CommandError
 from pipeline.cli.output import count, print_json, progress_bar
 from pipeline.cli.reach import Reach
+from pipeline.cli.runfile import read_run
 from pipeline.cli.wait import DEFAULT_TIMEOUT_S, await_visible
 from pipeline.config import Settings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
@@ -93,7 +94,7 @@ def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool
     Tell what happened, wait if asked to, and end with exit code 1 if anything was rejected.
 
     Raises:
-        CommandError: If something was rejected, or did not become visible in time.
+        CommandError: If something was rejected, did not become visible in time, or went down with the broker.
     """
     if as_json:
         print_json(
@@ -119,6 +120,7 @@ def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool
         _tell(report)
     if must_wait and (behind := await_visible(found, DEFAULT_TIMEOUT_S)):
         raise CommandError("not everything is visible yet", where="; ".join(map(str, behind)))
+    _refuse_lost_log(found)
     if report.rejected:
         raise click.exceptions.Exit(NOT_SO)
 
@@ -136,3 +138,16 @@ def _tell(report: ImportReport) -> None:
     if len(report.faults) > MOST_FAULTS_TOLD:
         reasons = ", ".join(f"{reason} {count(number)}" for reason, number in sorted(report.by_reason.items()))
         click.echo(f"  … and more; rejected by reason: {reasons}; --json lists up to 1,000", err=True)
+
+
+def _refuse_lost_log(found: Reach) -> None:
+    """Raise if the broker began a new log since the command found it: its memory ended with what nobody had landed."""
+    if found.run is None or found.folder is None:
+        return
+    run = read_run(found.folder)
+    if run is None or run.log_id != found.run.log_id:
+        raise CommandError(
+            "the broker ended while this was sent, and its log with it: what nobody had landed by then is lost",
+            where=str(found.folder),
+            remedy="import it again; what is there already counts once",
+        )

@@ -6,6 +6,7 @@ runs in the data folder. `--data` on the command line always means the folder.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, SecretStr
@@ -29,11 +30,13 @@ class Reach:
         settings: All settings, with addresses and keys filled in.
         analyst_url: ClickHouse for reading only.
         run: What runs in the data folder; None when the settings name the addresses.
+        folder: The data folder, where one was meant.
     """
 
     settings: Settings
     analyst_url: str
     run: Run | None
+    folder: Path | None = None
 
 
 def reach(invocation: Invocation) -> Reach:
@@ -58,7 +61,7 @@ def try_reach(invocation: Invocation) -> Reach | None:
     settings = invocation.settings()
     names_addresses = "url" in settings.clickhouse.model_fields_set or "bootstrap" in settings.kafka.model_fields_set
     if names_addresses and not invocation.is_data_named:
-        return Reach(settings, settings.clickhouse.url.get_secret_value(), None)
+        return Reach(settings, settings.clickhouse.url.get_secret_value(), None, invocation.data)
     run = live_run(invocation.data)
     kept = read_installation(invocation.data)
     if run is None or kept is None:
@@ -80,6 +83,7 @@ def try_reach(invocation: Invocation) -> Reach | None:
         ),
         run.clickhouse,
         run,
+        invocation.data,
     )
 
 
