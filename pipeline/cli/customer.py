@@ -57,7 +57,8 @@ def tell(found: Reach, kind: str, value: str) -> Story:
     if known is None:
         raise CommandError(
             f"nobody is known by {kind}:{value}",
-            remedy="`throughline wait` makes sure that everything sent so far is in; values are compared exactly",
+            remedy="`throughline wait` makes sure that everything sent so far is in; docs/identity.md "
+            "says how values are compared",
         )
     return read_story(warehouse, known["customer_uid"], bool(known["shared"]))
 

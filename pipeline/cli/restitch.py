@@ -86,7 +86,9 @@ def _one(found: Reach, state: RulesState, identifier: str, *, dry_run: bool) -> 
         restitcher = Restitcher(rules_of(version, found.settings))
         extent = restitcher.extent(keys)
         if not extent.identifiers:
-            raise CommandError(f"nobody is known by {identifier}", remedy="values are compared exactly")
+            raise CommandError(
+                f"nobody is known by {identifier}", remedy="docs/identity.md says how values are compared"
+            )
         published = 0 if dry_run else restitcher.stitch(keys).published
         one = {"version": version.number, "identifiers": extent.identifiers, "touchpoints": extent.touchpoints}
         told.append({**one, "changed_journeys": None if dry_run else published})

@@ -1,6 +1,7 @@
 """`throughline up`: start an installation, or say what runs and mend it."""
 
 import time
+from pathlib import Path
 
 import click
 
@@ -54,11 +55,11 @@ def up(invocation: Invocation, *, broker: str | None, detach: bool, land: int, s
     settings = invocation.settings()
     if chosen == KAFKA:
         _require_kafka(settings.embedded.kafka_folder)
+    _make_folder(folder)
     if detach:
         process = launch_detached(folder, chosen, land, stitch)
         describe_run(folder, await_ready(folder, timeout, process))
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + LOCK_PATIENCE_S
     while (lock := take_lock(folder / LOCK_FILE)) is None:
         # Somebody may merely be looking whether the folder is locked.
@@ -80,5 +81,17 @@ def _require_kafka(named_folder: str) -> None:
         raise CommandError(
             f"--broker kafka: {error}",
             remedy="run `make kafka` first (needs java 17 or newer and mvn); --broker embedded needs neither",
+            exit_code=WRONG_USAGE,
+        ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"the data folder cannot be made: {error.strerror}",
+            where=str(folder),
+            remedy="name a folder of yours with --data",
             exit_code=WRONG_USAGE,
         ) from error

@@ -39,6 +39,12 @@ def test_the_overview_says_what_the_command_says_of_itself(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("more", [(), ("--detach",)])
+def test_a_data_folder_that_cannot_be_made_is_named(command: Command, more: tuple[str, ...]) -> None:
+    outcome = command("--data", "/proc/nobody/here", "up", *more)
+    assert (outcome.code, "/proc/nobody/here" in outcome.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
