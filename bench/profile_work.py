@@ -23,7 +23,8 @@ import psutil
 
 from bench.events import Encoded, encoded_events
 from bench.servers import Servers
-from pipeline.config import ClickHouseSettings, IdentitySettings, StitchingSettings
+from bench.shapes import IDENTITY, StoredRecord
+from pipeline.config import ClickHouseSettings, StitchingSettings
 from pipeline.config_pain import PainPointSettings
 from pipeline.streaming import stitcher
 from pipeline.streaming.landing import Landing, Origin, landing
@@ -34,18 +35,7 @@ from pipeline.warehouse.facts import FactStore
 from pipeline.warehouse.migrate import migrate
 from pipeline.warehouse.results import StitchStore
 
-IDENTITY = IdentitySettings.model_validate({"hash_key": "bench"})
 CHUNK_RECORDS = 2_000
-
-
-@dataclass(frozen=True)
-class StoredRecord:
-    """A record as Kafka would hand it over."""
-
-    offset: int
-    value: bytes
-    timestamp: int
-    key: bytes | None = None
 
 
 @dataclass
