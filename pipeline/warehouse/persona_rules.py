@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
+from pipeline.warehouse.declared_tables import read_tables
+
 DAY_MS: Final = 86_400_000
 LEAST, MOST = -(2**62), 2**62
 """Bounds that every value keeps."""
@@ -121,19 +123,9 @@ def read_personas(text: str) -> tuple[Persona, ...]:
         PersonaError: If it is not TOML, names what is not known, or holds a persona that nobody can be.
     """
     try:
-        document = tomllib.loads(text)
+        personas, faults = read_tables(text, "persona", MOST_PERSONAS, _read_one)
     except tomllib.TOMLDecodeError as error:
         raise PersonaError(f"not TOML: {error}") from error
-    faults = [f"{key}: unknown; a document holds [[persona]] only" for key in document if key != "persona"]
-    declared = document.get("persona")
-    if not isinstance(declared, list) or not 1 <= len(declared) <= MOST_PERSONAS:
-        faults.append(f"persona: 1 to {MOST_PERSONAS} tables [[persona]] are needed")
-        declared = []
-    personas = []
-    for number, table in enumerate(declared, 1):
-        found, wrong = _read_one(table)
-        faults += [f"persona {number} ({found.name or 'without a name'}): {fault}" for fault in wrong]
-        personas.append(found)
     faults += [] if faults else _faults_together(personas)
     if faults:
         raise PersonaError("\n".join(faults))

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from pipeline.warehouse.declared_tables import read_tables
 from pipeline.warehouse.errors import translated
 
 MOST_THEMES: Final = 30
@@ -57,19 +58,9 @@ def read_themes(text: str) -> tuple[Theme, ...]:
         ThemeError: If it is not TOML, names what is not known, or holds a word that no comment can have.
     """
     try:
-        document = tomllib.loads(text)
+        themes, faults = read_tables(text, "theme", MOST_THEMES, _read_one)
     except tomllib.TOMLDecodeError as error:
         raise ThemeError(f"not TOML: {error}") from error
-    faults = [f"{key}: unknown; a document holds [[theme]] only" for key in document if key != "theme"]
-    declared = document.get("theme")
-    if not isinstance(declared, list) or not 1 <= len(declared) <= MOST_THEMES:
-        faults.append(f"theme: 1 to {MOST_THEMES} tables [[theme]] are needed")
-        declared = []
-    themes = []
-    for number, table in enumerate(declared, 1):
-        found, wrong = _read_one(table)
-        faults += [f"theme {number} ({found.name or 'without a name'}): {fault}" for fault in wrong]
-        themes.append(found)
     names = [theme.name for theme in themes]
     faults += [f"{name}: the name is given twice" for name in sorted({n for n in names if n and names.count(n) > 1})]
     if faults:
