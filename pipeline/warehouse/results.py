@@ -130,8 +130,8 @@ class StitchStore(LedgerStore):
     """
     The warehouse as STITCH sees it.
 
-    Not safe for concurrent use; every worker has its own. Every method may raise `WarehouseUnavailable` (try again
-    later; all of them may be repeated) or `WarehouseRefused`.
+    Every worker has its own; one call at a time, but for a read beside another call (there is no session to disturb).
+    Every method may raise `WarehouseUnavailable` (try again later; all of them may be repeated) or `WarehouseRefused`.
     """
 
     def __init__(self, client: Client, rules_version: int, sweep_margin: timedelta) -> None:
