@@ -7,8 +7,9 @@ for one touchpoint at a time: producers, the collector, and the records that a c
 """
 
 import io
+import json
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import fastavro
@@ -27,6 +28,7 @@ from pipeline.contracts.schemas import (
     schema_by_fingerprint,
     writer_schema,
 )
+from pipeline.contracts.skim import Skim, fault_of, skimmer
 from pipeline.contracts.times import format_rfc3339, is_storable
 from pipeline.contracts.topics import topic_of_family
 from pipeline.contracts.types import FAMILIES, TouchpointType, touchpoint_types
@@ -130,7 +132,7 @@ def decode_touchpoint(
     if schema is None:
         detail = f"no touchpoint schema has the fingerprint {framed.fingerprint.hex()}"
         return Problem(Reason.UNKNOWN_SCHEMA, "", detail)
-    decoded = decode_payload(framed, schema.parsed)
+    decoded = decode_payload(framed, schema)
     if isinstance(decoded, Problem):
         return decoded
     if schema.name in FAMILIES and schema.fingerprint != writer_schema(schema.name).fingerprint:
@@ -144,16 +146,18 @@ def decode_touchpoint(
     return _first_problem(row, decoded) or _with_defaults(row, decoded)
 
 
-def decode_payload(framed: Framed, parsed: Any) -> dict[str, Any] | Problem:  # noqa: ANN401 - fastavro's own form
+def decode_payload(framed: Framed, schema: WriterSchema) -> dict[str, Any] | Problem:
     """Read the bytes behind a frame by the writer's schema, and judge nothing but whether they are of it."""
-    buffer = io.BytesIO(framed.payload)
-    try:
-        record = fastavro.schemaless_reader(buffer, parsed, None)
-    except (EOFError, ValueError, IndexError, OverflowError, MemoryError) as error:
-        return Problem(Reason.UNDECODABLE, "", f"not what its schema says: {type(error).__name__}")
-    if buffer.tell() != len(framed.payload):
-        return Problem(Reason.UNDECODABLE, "", f"{len(framed.payload) - buffer.tell()} bytes left over")
-    return _without_nulls(record)
+    payload = bytes(framed.payload)
+    fault = fault_of(_skim_of(schema.canonical), payload, 0)
+    if fault is not None:
+        return Problem(Reason.UNDECODABLE, "", fault)
+    return _without_nulls(fastavro.schemaless_reader(io.BytesIO(payload), schema.parsed, None))
+
+
+@lru_cache(maxsize=256)
+def _skim_of(canonical: str) -> Skim:
+    return skimmer(json.loads(canonical))
 
 
 def _without_nulls(record: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the schema holds

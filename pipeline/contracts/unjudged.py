@@ -38,7 +38,7 @@ def read_unjudged(
     schema = schema_of(framed.fingerprint)
     if schema is None:
         return Problem(Reason.UNKNOWN_SCHEMA, "", f"no schema has the fingerprint {framed.fingerprint.hex()}")
-    decoded = decode_payload(framed, schema.parsed)
+    decoded = decode_payload(framed, schema)
     if isinstance(decoded, Problem):
         return decoded
     return shown_fields(decoded, {field.name: field for field in fields_of(schema)})

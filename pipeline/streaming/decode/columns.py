@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.contracts.kinds import KIND_RANK, KINDS
+from pipeline.contracts.reasons import Problem, Reason
 from pipeline.streaming.decode.reframe import Leaf, Many, Row, Shape, UnreadableSchemaError
 
 _INT32 = (-(2**31), 2**31 - 1)
@@ -29,7 +30,8 @@ _DTYPES: Mapping[str, pl.DataType] = {
     "bytes": pl.Binary(),
     "enum": pl.String(),
 }
-_NUMBERS = frozenset({"int", "long", "float", "double"})
+_FLOATS = frozenset({"float", "double"})
+_NUMBERS = _FLOATS | {"int", "long"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +40,32 @@ class Check:
     One place where a value may lie outside its writer's type.
 
     Attributes:
-        pointer: The place.
-        expected: What the type takes, for people.
+        problem: What such a value is: no Avro of the schema, or a number that is none.
         found: Whether any row of a frame has such a value (one Boolean).
         rows: Which rows do.
     """
 
-    pointer: str
-    expected: str
+    problem: Problem
     found: pl.Expr
     rows: pl.Expr
 
 
 def checks_of(shape: Row) -> tuple[Check, ...]:
-    """Return all checks of a writer's rows."""
-    return tuple(_checks(shape, None, ""))
+    """Return all checks of a writer's rows; what makes a record undecodable first, for it outweighs the rest."""
+    checks = _checks(shape, None, "")
+    return tuple(sorted(checks, key=lambda check: check.problem.reason is not Reason.UNDECODABLE))
 
 
-def misfits(wire: pl.DataFrame, checks: tuple[Check, ...]) -> dict[int, str]:
+def misfits(wire: pl.DataFrame, checks: tuple[Check, ...]) -> dict[int, Problem]:
     """Return, for each row with a value outside its writer's type, what is wrong with it."""
-    found: dict[int, str] = {}
+    found: dict[int, Problem] = {}
     if not checks:
         return found
     any_of = wire.select(check.found.alias(str(number)) for number, check in enumerate(checks)).row(0)
     for check, has_any in zip(checks, any_of, strict=True):
         if has_any:
             for row in wire.select(check.rows.fill_null(value=False).arg_true()).to_series():
-                found.setdefault(row, f"{check.pointer}: {check.expected}")
+                found.setdefault(row, check.problem)
     return found
 
 
@@ -124,11 +125,16 @@ def _checks(shape: Shape, outer: pl.Expr | None, pointer: str) -> Iterator[Check
             yield from _checks(part, _field(outer, name), f"{pointer}/{name}")
     elif isinstance(shape, Leaf):
         if outer is not None and (judged := _misfit(shape, outer)) is not None:
-            yield Check(pointer, judged[1], judged[0].any(), judged[0])
+            is_wrong, expected = judged
+            problem = Problem(Reason.UNDECODABLE, "", f"{pointer}: {expected}")
+            if shape.kind in _FLOATS:
+                problem = Problem(Reason.INVALID_VALUE, pointer.partition("/-")[0], expected)
+            yield Check(problem, is_wrong.any(), is_wrong)
     elif outer is not None:
-        for check in _checks(shape.item, outer.explode(), f"{pointer}/-"):
-            inside = next(c for c in _checks(shape.item, pl.element(), f"{pointer}/-") if c.pointer == check.pointer)
-            yield Check(check.pointer, check.expected, check.found, outer.list.eval(inside.rows).list.any())
+        below = f"{pointer}/-"
+        outside, within = _checks(shape.item, outer.explode(), below), _checks(shape.item, pl.element(), below)
+        for check, inside in zip(outside, within, strict=True):
+            yield Check(check.problem, check.found, outer.list.eval(inside.rows).list.any())
 
 
 def _field(outer: pl.Expr | None, name: str) -> pl.Expr:
@@ -146,7 +152,7 @@ def _misfit(leaf: Leaf, value: pl.Expr) -> tuple[pl.Expr, str] | None:
         case "int":
             return ~value.is_between(*_INT32), "an int has 32 bits"
         case "float" | "double":
-            return ~value.is_finite(), "a number must be finite"
+            return ~value.is_finite(), "not a finite number"
         case _:
             return None
 

@@ -1,20 +1,21 @@
 """
 Columns of the good records of one writer schema, and a verdict on each bad one.
 
-The rule it owns: a record is good when its block, read alone, is believed. A block of many is believed exactly when
-each of its records alone would be (`reframe`), so the company a record arrives in cannot change its verdict. Blocks
-that are not believed are halved; in a small one each record is skimmed by itself, which also finds the words for what
-is wrong.
+The rule it owns: a record is good when its block, read alone, is believed, and skimming finds nothing in it. A block
+of many is believed exactly when each of its records alone would be (`reframe`), so the company a record arrives in
+cannot change its verdict. Blocks that are not believed are halved; in a small one each record is skimmed by itself,
+which also finds the words for what is wrong. In a block that is believed, only those are skimmed that are in doubt.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
 from pipeline.contracts.reasons import Problem, Reason
+from pipeline.contracts.skim import fault_of
 from pipeline.streaming.decode.reader import Reader
-from pipeline.streaming.decode.reframe import read_block
-from pipeline.streaming.decode.skim import fault_of
+from pipeline.streaming.decode.reframe import HEAD_BYTES, read_block
+from pipeline.streaming.decode.walk import in_doubt
 
 ROW = "row"
 # Reading the smallest block costs about as much as skimming this many records.
@@ -39,8 +40,9 @@ def read_rows(reader: Reader, values: Sequence[bytes], rows: Sequence[int]) -> t
     problems: dict[int, Problem] = {}
     blocks: list[pl.DataFrame] = []
     for wire, places in _believed(reader, values, problems):
-        bad = reader.misfits(wire)
-        problems |= {places[at]: Problem(Reason.UNDECODABLE, "", detail) for at, detail in bad.items()}
+        block = [values[place] for place in places]
+        bad = reader.misfits(wire) | _faults(reader, block, in_doubt(reader.walk, block))
+        problems |= {places[at]: problem for at, problem in bad.items()}
         numbered = wire.with_columns(pl.Series(ROW, [rows[place] for place in places], dtype=pl.UInt32))
         if bad:
             keep = pl.Series([at not in bad for at in range(wire.height)], dtype=pl.Boolean)
@@ -66,8 +68,8 @@ def _believed(
             middle = len(places) // 2
             waiting += [places[middle:], places[:middle]]
         else:
-            faults = {place: fault for place in places if (fault := fault_of(reader.skim, values[place])) is not None}
-            problems |= {place: Problem(Reason.UNDECODABLE, "", fault) for place, fault in faults.items()}
+            faults = _faults(reader, values, places)
+            problems |= faults
             left = [place for place in places if place not in faults]
             if not faults and len(left) == 1:
                 detail = "the bytes are not what their schema says"
@@ -75,3 +77,9 @@ def _believed(
             elif left:
                 # Skimming decides, reading confirms: should they ever differ, each record stands alone in the end.
                 waiting += [left] if faults else [[place] for place in reversed(left)]
+
+
+def _faults(reader: Reader, values: Sequence[bytes], places: Iterable[int]) -> dict[int, Problem]:
+    """Skim the values at some places; return what is wrong, by place."""
+    found = ((place, fault_of(reader.skim, values[place], HEAD_BYTES)) for place in places)
+    return {place: Problem(Reason.UNDECODABLE, "", fault) for place, fault in found if fault is not None}

@@ -9,10 +9,12 @@ from functools import cache
 
 import polars as pl
 
+from pipeline.contracts.reasons import Problem
 from pipeline.contracts.schemas import WriterSchema, family_schema
+from pipeline.contracts.skim import skimmer
 from pipeline.streaming.decode.columns import checks_of, conversions, dtype_of, flatten, misfits
 from pipeline.streaming.decode.reframe import Row, prepare_frame
-from pipeline.streaming.decode.skim import skimmer
+from pipeline.streaming.decode.walk import walker
 
 ROW_DTYPE = pl.UInt32()
 
@@ -31,11 +33,12 @@ class Reader:
     def __init__(self, schema: WriterSchema) -> None:
         self.family = schema.name
         self.frame = prepare_frame(schema.schema)
-        self.skim = skimmer(self.frame.rewritten)
+        self.skim = skimmer(schema.schema)
+        self.walk = walker(schema.schema)
         self._checks = checks_of(self.frame.shape)
         self._conversions = conversions(self.frame.shape, flat_shape(schema.name))
 
-    def misfits(self, wire: pl.DataFrame) -> dict[int, str]:
+    def misfits(self, wire: pl.DataFrame) -> dict[int, Problem]:
         """Return, for each row with a value outside its declared type, what is wrong with it."""
         return misfits(wire, self._checks)
 
