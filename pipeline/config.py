@@ -107,7 +107,7 @@ class ClickHouseSettings(_Group):
     )
     insert_timeout: Duration = Field(timedelta(seconds=60), description="Longest time one INSERT may take.")
     query_timeout: Duration = Field(timedelta(seconds=120), description="Longest time one read may take.")
-    retry_backoff_max: Duration = Field(timedelta(seconds=10), description="Longest pause between two tries.")
+    retry_backoff_max: Duration = Field(timedelta(seconds=2), description="Longest pause between two tries.")
 
 
 class LandingSettings(_Group):

@@ -66,6 +66,7 @@ class StitchLag:
                 "bootstrap.servers": settings.bootstrap,
                 "group.id": stitch_group(settings, rules_version),
                 "enable.auto.commit": False,
+                "reconnect.backoff.max.ms": 500,
                 "log_level": 2,  # every refused connection would be a line; retry tells of an outage once
             }
         )
