@@ -27,6 +27,8 @@ PROBE_TIMEOUT_S = 1.0
 LIVE_INTERVAL_S = 5.0
 # It says itself that nothing gets done (its own judgement takes a minute of silence).
 MOST_DEAD_PROBES = 3
+# People are told by then; nothing else is done, for a busy machine makes parts slow to answer.
+TOLD_SILENT_PROBES = 2
 # It does not even say that: a minute, so that a busy machine kills nobody.
 MOST_SILENT_PROBES = 12
 # Long enough to finish the batch in hand; what is not finished by then is landed again from Kafka.
@@ -96,6 +98,16 @@ class Child:
         """Whether others may count on it: ready, or a task that is done."""
         return self.state in (State.READY, State.DONE)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it was ready and has not answered lately: stopped, or starved of a processor."""
+        return self.state is State.READY and self._silent_probes >= TOLD_SILENT_PROBES
+
+    @property
+    def told_state(self) -> str:
+        """Its state in a word, as people are told it."""
+        return "silent" if self.is_silent else str(self.state)
+
     def start(self, environment: Mapping[str, str], now: float) -> None:
         """Start the process."""
         self._log_offset = keep_log_small(self.part.log)
@@ -147,11 +159,13 @@ class Child:
                 self.state = State.READY
                 return f"{self.part.name} is ready (pid {self.pid}, {now - self._born:.1f} s)"
         elif self.state is State.READY and (self.part.health or self.part.kafka) and now >= self._probe_at:
-            self._probe_at = now + LIVE_INTERVAL_S
+            self._probe_at, was_silent = now + LIVE_INTERVAL_S, self.is_silent
             if self._is_stuck():
                 self.last_exit = "gave no sign of life"
                 self.end(now)
                 return f"{self.part.name} gives no sign of life (pid {self.pid}); starting it again"
+            if self.is_silent is not was_silent:
+                return f"{self.part.name} {'answers again' if was_silent else 'does not answer'} (pid {self.pid})"
         elif self.state is State.ENDING and now >= self._kill_at:
             self.kill()
         elif self.state is State.BACKING_OFF and now >= self._again_at:

@@ -29,7 +29,14 @@ PROMISES = {
     ),
     "": "Kafka and ClickHouse are yours: what Kafka keeps is landed exactly once, whatever crashes here.",
 }
-STATE_STYLES = {"ready": "green", "starting": "yellow", "restarting": "red", "stopping": "yellow", "waiting": "yellow"}
+STATE_STYLES = {
+    "ready": "green",
+    "starting": "yellow",
+    "restarting": "red",
+    "silent": "red",
+    "stopping": "yellow",
+    "waiting": "yellow",
+}
 
 
 @click.command(epilog=examples("throughline status", "throughline status --json"))
@@ -107,7 +114,7 @@ def _part_json(part: PartRun) -> dict[str, Any]:
 
 
 def _uptime_s(part: PartRun) -> float:
-    return round(max(0.0, time.time() - part.started), 1) if part.state in ("ready", "starting") else 0.0
+    return round(max(0.0, time.time() - part.started), 1) if part.state in ("ready", "silent", "starting") else 0.0
 
 
 def _show(found: Reach, folder: Path, account: Account | None, trouble: str) -> None:

@@ -201,7 +201,7 @@ class Supervisor:
                 name=child.part.name,
                 pid=child.pid,
                 log=str(child.part.log),
-                state=str(child.state),
+                state=child.told_state,
                 started=child.started,
                 restarts=child.restarts,
                 last_exit=child.last_exit,
@@ -212,7 +212,8 @@ class Supervisor:
         if self._stop_orders:
             self._run.state = "stopping"
         else:
-            self._run.state = "ready" if all(child.is_settled for child in children) else "starting"
+            is_ready = all(child.is_settled and not child.is_silent for child in children)
+            self._run.state = "ready" if is_ready else "starting"
         self._run.write(self._folder)
 
     def _stop_all(self) -> None:

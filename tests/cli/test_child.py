@@ -1,5 +1,7 @@
 """One supervised part: a real process that answers for its health."""
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -30,6 +32,14 @@ def tick_until(child: Child, state: State, within_s: float = 10) -> list[str]:
     while child.state is not state:
         assert time.monotonic() < deadline, f"{child.state}, not {state}"
         told += [happening] if (happening := child.tick(time.monotonic())) else []
+        time.sleep(0.01)
+    return told
+
+
+def tick_till_told(child: Child, within_s: float = 20) -> str:
+    deadline = time.monotonic() + within_s
+    while (told := child.tick(time.monotonic())) is None:
+        assert time.monotonic() < deadline, f"nothing told, {child.told_state}"
         time.sleep(0.01)
     return told
 
@@ -67,3 +77,16 @@ def test_a_part_that_dies_waits_for_its_pause_or_for_the_order_to_hurry(child: C
     child.tick(time.monotonic())
     assert child.state is State.WAITING
     child.start({}, time.monotonic())
+
+
+def test_a_part_that_is_frozen_is_silent_until_it_answers_again(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LIVE_INTERVAL_S", 0.02)
+    monkeypatch.setattr(module, "PROBE_TIMEOUT_S", 0.3)
+    tick_until(child, State.READY)
+    os.kill(child.pid, signal.SIGSTOP)
+    told = tick_till_told(child)
+    assert told == f"part does not answer (pid {child.pid})"
+    assert (child.state, child.told_state) == (State.READY, "silent")
+    os.kill(child.pid, signal.SIGCONT)
+    assert tick_till_told(child) == f"part answers again (pid {child.pid})"
+    assert child.told_state == "ready"
