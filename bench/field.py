@@ -137,6 +137,7 @@ class Field:
                 "linger.ms": 500,
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 2_000_000,
+                "log_level": 0,
             }
         )
         for event in events:
