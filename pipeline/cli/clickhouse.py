@@ -86,7 +86,8 @@ def _parameter(value: str) -> str:
 
 
 def _refusal(text: str) -> CommandError:
-    match = re.search(r"Code: (\d+)\. (?:DB::Exception: )?(.*)", text, re.DOTALL)
+    # The engine repeats the prefix where one of its errors led to another.
+    match = re.search(r"Code: (\d+)\. (?:DB::Exception: )?(?:Code: \d+\. (?:DB::Exception: )?)*(.*)", text, re.DOTALL)
     code = int(match[1]) if match else 0
     said = (match[2] if match else text).strip().splitlines()
     message = re.sub(r"\s*\(version [^)]*\).*$", "", said[0] if said else "no reason given")

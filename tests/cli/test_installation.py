@@ -146,6 +146,7 @@ def test_query_speaks_formats_and_explains_refusals(installation: Installation) 
     wrong = installation("query", "SELECT nonsense FROM v_customers")
     assert wrong.code == 2
     assert "nonsense" in wrong.err
+    assert installation("query", "SELECT 1 FORMAT Nope").err.count("73") == 1
     for forbidden in ("DROP VIEW v_customers", "SELECT * FROM file('/etc/passwd')", "INSERT INTO landed SELECT 1"):
         refused = installation("query", forbidden)
         assert refused.code != 0
