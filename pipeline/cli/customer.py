@@ -6,6 +6,7 @@ from pipeline.cli.clickhouse import Warehouse
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import Reach, reach
 from pipeline.cli.story import Story, find_customer, read_story
 from pipeline.cli.timeline import lay_out
@@ -26,6 +27,7 @@ from pipeline.identity.normalise import normalise
 @click.option(
     "--all", "is_whole", is_flag=True, help="Tell every touchpoint, also long runs of the same within a visit."
 )
+@as_of_option
 @json_option
 @shared
 def customer(invocation: Invocation, *, identifier: str, is_whole: bool, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from pipeline.cli.drawing_bars import Bar, draw_bars
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import choose, filters, milliseconds, picture_option
 from pipeline.cli.output import console, print_json, table
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 from pipeline.config_types import parse_duration
 from pipeline.contracts.kinds import ANY_STAGE, CHANNELS, STAGES
@@ -31,7 +32,7 @@ SELECT step, count() AS reached,
 FROM
 (
     SELECT run, step, if(step > 1, (run[step] - run[step - 1]) / 1000, NULL) AS seconds,
-        toUnixTimestamp64Milli(now64(3)) AS now_ms
+        {now} AS now_ms
     FROM
     (
         SELECT arrayLast(run -> notEmpty(run), arrayFold(
@@ -74,6 +75,7 @@ ORDER BY step
 )
 @filters
 @picture_option
+@as_of_option
 @json_option
 @shared
 def funnel(
@@ -91,7 +93,7 @@ def funnel(
     A step is a type of touchpoint (order.placed), stage:NAME or channel:NAME. Others may come between them. Who stopped
     has dropped once the time is over; until then they wait. docs/journey-maps.md says what each number means.
     """
-    sql, parameters = _statement(steps, options)
+    sql, parameters = _statement(steps, {**options, "as_of": invocation.as_of})
     found = {int(row["step"]): row for row in Warehouse(reach(invocation).analyst_url).rows(sql, parameters)}
     rows = _filled(steps, found)
     if out is not None:
@@ -129,6 +131,7 @@ def _statement(steps: Sequence[str], options: Mapping[str, Any]) -> tuple[str, d
         "{fits}": ", ".join(f"{column} = {{step{number}:String}}" for number, (column, _) in enumerate(parsed)),
         "{who}": f"{options['per']}_{'uid' if options['per'] == 'customer' else 'id'}",
         "{where}": " AND ".join(where),
+        "{now}": str(milliseconds(options["as_of"])) if options["as_of"] else "toUnixTimestamp64Milli(now64(3))",
         "{starts}": starts,
     }.items():
         sql = sql.replace(place, text)

@@ -12,6 +12,7 @@ from pipeline.cli.chances import read_counts, read_details, read_hits
 from pipeline.cli.clickhouse import Warehouse
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 from pipeline.findings.candidates import Candidate, find_candidates
 from pipeline.findings.incidents import Hit, Incident, find_incidents
@@ -40,6 +41,7 @@ _KINDS: Final = {chance.kind: (chance.kind, *chance.also) for chance in CHANCES}
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Only incidents that began before this day (UTC).")
 @click.option("--examples", "told", default=2, show_default=True, type=click.IntRange(0, 50), help="Examples of each.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Most incidents.")
+@as_of_option
 @json_option
 @shared
 def incidents(

@@ -6,6 +6,7 @@ What every command shares: the data folder, `--debug`, `--json`, and the form of
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
@@ -18,11 +19,12 @@ Params = ParamSpec("Params")
 
 @dataclass
 class Invocation:
-    """One run of the command: which installation it speaks of, and how much it tells about faults."""
+    """One run of the command: which installation it speaks of, as of when, and how much it tells about faults."""
 
     data: Path
     is_data_named: bool = False
     is_debug: bool = False
+    as_of: datetime | None = None
 
     @classmethod
     def from_environment(cls) -> "Invocation":

@@ -11,6 +11,7 @@ from pipeline.cli.drawing_graph import draw_graph
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import choose, filters, picture_option
 from pipeline.cli.output import console, print_json, table
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 
 # The pair of types tells for itself where a journey takes it first; pairs of stages and channels do not.
@@ -41,6 +42,7 @@ LIMIT {limit:UInt32}
 @click.option("--limit", default=30, show_default=True, type=click.IntRange(1), help="Most edges, frequent ones first.")
 @filters
 @picture_option
+@as_of_option
 @json_option
 @shared
 def journey_map(

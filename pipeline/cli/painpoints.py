@@ -12,6 +12,7 @@ from pipeline.cli.clickhouse import Warehouse
 from pipeline.cli.impact import show_impacts
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 from pipeline.stitching.pain import RULES
 
@@ -69,6 +70,7 @@ _JOIN: Final = "\nLEFT ANY JOIN v_journey_steps AS s ON s.event_uid = p.evidence
 )
 @click.option("--examples", "told", default=1, show_default=True, type=click.IntRange(0, 50), help="Examples a row.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Most rows.")
+@as_of_option
 @json_option
 @shared
 def painpoints(

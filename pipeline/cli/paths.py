@@ -12,6 +12,7 @@ from pipeline.cli.drawing_bars import Bar, draw_bars
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import choose, filters, picture_option
 from pipeline.cli.output import console, print_json, table
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 from pipeline.cli.wording import amounts, name_type
 
@@ -45,6 +46,7 @@ LIMIT {limit:UInt32}
 @click.option("--limit", default=15, show_default=True, type=click.IntRange(1), help="Most paths.")
 @filters
 @picture_option
+@as_of_option
 @json_option
 @shared
 def paths(

@@ -11,6 +11,7 @@ from rich.text import Text
 from pipeline.cli.clickhouse import CHUNK_BYTES, Warehouse
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, error_console, table
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 
 MOST_ROWS_ON_TERMINAL = 1_000
@@ -28,6 +29,7 @@ _PIPE_FORMAT = "TabSeparatedWithNames"
 )
 @click.argument("sql")
 @click.option("--format", "form", help="A ClickHouse format, such as CSVWithNames, Parquet or Vertical.")
+@as_of_option
 @json_option
 @shared
 def query(invocation: Invocation, *, sql: str, form: str | None, as_json: bool) -> None:

@@ -41,7 +41,7 @@ class Reach:
 
 def reach(invocation: Invocation) -> Reach:
     """
-    Find the installation that a command speaks to.
+    Find the installation that a command speaks to, its analysts' database as of the time that was asked for.
 
     Raises:
         CommandError: If the settings name none and none runs in the data folder.
@@ -53,7 +53,11 @@ def reach(invocation: Invocation) -> Reach:
             remedy="start it with `throughline up --detach`, name another folder with --data, or set "
             "THROUGHLINE_KAFKA__BOOTSTRAP and THROUGHLINE_CLICKHOUSE__URL",
         )
-    return found
+    if invocation.as_of is None:
+        return found
+    from pipeline.cli.as_of import stand_at  # noqa: PLC0415 (slow to import)
+
+    return stand_at(found, invocation.as_of)
 
 
 def try_reach(invocation: Invocation) -> Reach | None:

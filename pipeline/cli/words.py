@@ -16,6 +16,7 @@ from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import milliseconds
 from pipeline.cli.output import console, print_json, table
+from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 
 Row = dict[str, Any]
@@ -81,6 +82,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     ),
 )
 @_filters
+@as_of_option
 @json_option
 @shared
 @click.pass_context

@@ -53,7 +53,7 @@ class Pipeline:
         self._stores = [StitchStore(connect(database), 1, timedelta(seconds=120)) for _ in range(workers)]
         self._offset = 0
 
-    def land(self, events: Sequence[Mapping[str, Any]]) -> None:
+    def land(self, events: Sequence[Mapping[str, Any]], received_ms: int = RECEIVED_MS) -> None:
         """Land touchpoints as one batch, in their order; what is announced becomes dirty."""
         by_topic: dict[str, list[bytes]] = {}
         for touchpoint in events:
@@ -63,7 +63,7 @@ class Pipeline:
             by_topic.setdefault(encoded.topic, []).append(encoded.value)
         chunks = []
         for topic, values in by_topic.items():
-            records = [Stored(self._offset + place, value) for place, value in enumerate(values)]
+            records = [Stored(self._offset + place, value, received_ms) for place, value in enumerate(values)]
             chunks.append(Chunk(topic, 0, records[0].offset, records[-1].offset, records))
             self._offset += len(records)
         self._landing.land(chunks)

@@ -23,7 +23,12 @@ from pipeline.warehouse.tables.bookkeeping import (
     SCHEMA_MIGRATIONS,
     STITCH_VERSIONS,
 )
-from pipeline.warehouse.tables.facts import IDENTITY_LINKS, IDENTITY_STATEMENTS, TOUCHPOINTS
+from pipeline.warehouse.tables.facts import (
+    IDENTITY_LINKS,
+    IDENTITY_STATEMENTS,
+    TOUCHPOINT_CONTENTS,
+    TOUCHPOINTS,
+)
 from pipeline.warehouse.tables.results import IDENTITY_LEDGER, STITCHED
 
 TABLES: Mapping[str, Table] = MappingProxyType(
@@ -32,6 +37,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         for table in (
             SCHEMA_MIGRATIONS,
             TOUCHPOINTS,
+            TOUCHPOINT_CONTENTS,
             IDENTITY_LINKS,
             IDENTITY_STATEMENTS,
             LANDED,
@@ -72,4 +78,5 @@ __all__ = [
     "TABLES",
     "THEME_RULES",
     "TOUCHPOINTS",
+    "TOUCHPOINT_CONTENTS",
 ]

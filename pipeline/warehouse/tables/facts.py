@@ -5,6 +5,8 @@ One rule: a fact is landed once and never changes. Their keys are made from thei
 twice is one row; no table is partitioned, so an INSERT is one atomic block whatever times it spans.
 """
 
+from dataclasses import replace
+
 from pipeline.warehouse.declarations import Table, columns_of
 from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MICROS, MILLIS
 
@@ -72,6 +74,14 @@ TOUCHPOINTS = Table(
             ("landed_at", MICROS, "Stamp taken before the INSERT: not before any version registered by then."),
         ]
     ),
+)
+
+TOUCHPOINT_CONTENTS = replace(
+    TOUCHPOINTS,
+    name="touchpoint_contents",
+    comment="Every content of the touchpoints that were corrected, also those that a merge of touchpoints drops.",
+    engine="ReplacingMergeTree",
+    order_by=(*TOUCHPOINTS.order_by, "content_version"),
 )
 
 IDENTITY_LINKS = Table(
