@@ -31,7 +31,15 @@ PARTS = (
     "publish",
     "batch",
 )
-TABLES = ("touchpoints", "identity_links", "identity_statements", "rejected", "landed", "stitched")
+TABLES = (
+    "touchpoints",
+    "touchpoint_contents",
+    "identity_links",
+    "identity_statements",
+    "rejected",
+    "landed",
+    "stitched",
+)
 RECORD_STATES = ("landed", "rejected", "lost", "in_flight", "unaccounted")
 CAUSES = ("warehouse", "broker", "unexpected")
 STATUSES = ("2xx", "400", "401", "413", "429", "4xx", "5xx")

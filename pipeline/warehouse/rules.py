@@ -18,15 +18,25 @@ from clickhouse_connect.driver.client import Client
 from pipeline.config import Settings
 from pipeline.warehouse.ddl import quote_name
 from pipeline.warehouse.errors import translated
-from pipeline.warehouse.rules_document import Document, document_of, read_document, write_document
+from pipeline.warehouse.opening_hours import record_hours, versions_with_hours
+from pipeline.warehouse.rules_document import (
+    Document,
+    RulesUnreadable,
+    document_of,
+    read_document,
+    settings_of,
+    write_document,
+)
 from pipeline.warehouse.tables import TABLES
 
 NOWHERE = UUID(int=0)
 EPOCH = datetime.fromtimestamp(0, UTC)
+_OF_RULES = ("rules", "rules_progress", "active_rules", "opening_hours")
 _RESULTS = tuple(
     table
     for table in TABLES.values()
-    if "rules_version" in table.column_names and table.name not in ("rules", "rules_progress", "active_rules")
+    if "rules_version" in table.column_names
+    and table.name not in ("rules", "rules_progress", "active_rules", "opening_hours")
 )
 
 _RECORDED = """
@@ -165,6 +175,19 @@ class RulesBook:
         }
         with translated():
             self._client.command(_RECORD, parameters=values)
+        self.record_hours()
+
+    def record_hours(self) -> None:
+        """Lay out the business calendars of every recorded version that has none yet."""
+        known = versions_with_hours(self._client)
+        for version in self.versions():
+            if version.document is None or version.number in known:
+                continue
+            try:
+                rules = settings_of(version.document, Settings())
+            except RulesUnreadable:  # of another version of the program, which lays them out itself
+                continue
+            record_hours(self._client, version.number, rules.pain_points)
 
     def save(self, progress: Progress) -> None:
         """Record how far a version is."""
@@ -250,6 +273,7 @@ def begin_first_rules(client: Client, settings: Settings | None) -> None:
             if version.document is None and version.number in (wanted.rules_version, book.active()):
                 book.record(version.number, settings)
     book.activate_first(wanted.rules_version)
+    book.record_hours()
 
 
 def _progress(row: Sequence[Any]) -> Progress:

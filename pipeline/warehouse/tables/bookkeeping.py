@@ -176,6 +176,23 @@ RULES_PROGRESS = Table(
     ),
 )
 
+OPENING_HOURS = Table(
+    name="opening_hours",
+    comment="Business calendars of each rules_version, laid out in UTC: what business hours are measured by.",
+    engine="ReplacingMergeTree",
+    order_by=("rules_version", "calendar"),
+    columns=columns_of(
+        [
+            ("rules_version", "UInt32", "Version of the rules."),
+            ("calendar", "String", "Name of the calendar."),
+            ("sources", "Array(String)", "Sources whose messages are measured by it."),
+            ("opens_ms", "Array(Int64)", "Openings in order: when each begins, in milliseconds since 1970."),
+            ("closes_ms", "Array(Int64)", "… when it ends."),
+            ("before_ms", "Array(Int64)", "… open time before it, since the first."),
+        ]
+    ),
+)
+
 LANDING_SETTINGS = Table(
     name="landing_settings",
     comment="Settings that landed identifiers depend on, row by row as land workers had them.",

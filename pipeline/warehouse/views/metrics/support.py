@@ -5,6 +5,7 @@ from typing import Final
 from pipeline.contracts.kinds import CHANNELS
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS
+from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between
 from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
 from pipeline.warehouse.views.metrics.facts import FIRST, contacts, orders
 from pipeline.warehouse.views.metrics.statistics import quantiles, rate, share
@@ -18,7 +19,7 @@ _TICKETED: Final = tuple(f"support.ticket_{verb}" for verb in ("created", "updat
 
 def support_metrics() -> tuple[Metric, ...]:
     """Return the metrics of contacts with support."""
-    return (*_contact_metrics(), *_time_metrics())
+    return (*_contact_metrics(), *_time_metrics(), *_business_metrics())
 
 
 def _contact_metrics() -> tuple[Metric, ...]:
@@ -82,7 +83,7 @@ def _time_metrics() -> tuple[Metric, ...]:
             "the customer sees.",
             source=f"{_DESKS}; {_RANKS}",
             dimensions=("channel", "campaign"),
-            rows=_replies(),
+            rows=_time_between(_replied()),
         ),
         Metric(
             name="resolution",
@@ -92,8 +93,37 @@ def _time_metrics() -> tuple[Metric, ...]:
             definition="Hours by the calendar from the opening of a ticket to the solution that nothing reopened.",
             source=f"Full resolution time {_DESKS}; {_RANKS}",
             dimensions=("channel", "campaign"),
-            rows=_resolutions(),
+            rows=_time_between(_resolved()),
         ),
+    )
+
+
+def _business_metrics() -> tuple[Metric, ...]:
+    return tuple(
+        Metric(
+            name=f"{name}_business",
+            title=f"{title} in business hours",
+            unit="business hours",
+            statistic=quantiles(3_600_000, 500, 900, 990),
+            definition=f"Opening hours of the business calendar from {span}.",
+            source=f"{_DESKS.replace('calendar', 'business')}; {_RANKS}",
+            dimensions=("channel", "campaign"),
+            rows=open_time_between(rows),
+        )
+        for name, title, span, rows in (
+            (
+                "first_reply",
+                "First reply time",
+                "the first message of a ticket or thread to the first answer that the customer sees",
+                _replied(),
+            ),
+            (
+                "resolution",
+                "Resolution time",
+                "the opening of a ticket to the solution that nothing reopened",
+                _resolved(),
+            ),
+        )
     )
 
 
@@ -150,7 +180,7 @@ def _messages(types: tuple[str, ...]) -> str:
             (
                 SELECT t.occurred_at AS at, t.event_uid AS uid, toString(t.type) AS type, t.channel AS channel,
                     {campaign()} AS campaign, t.direction AS direction, t.ticket_id AS ticket,
-                    JSONExtractString(t.body, 'thread_id') AS thread,
+                    JSONExtractString(t.body, 'thread_id') AS thread, {CALENDAR} AS calendar, t.source AS source,
                     ifNull({field("public_reply", "Bool")}, false) AS is_public
                 FROM {{db}}.touchpoints AS t FINAL
                 WHERE {typed(*types)}
@@ -159,39 +189,42 @@ def _messages(types: tuple[str, ...]) -> str:
         WHERE matter != ''"""
 
 
-def _replies() -> str:
+def _replied() -> str:
+    """Select who asked (at, uid, channel, campaign, calendar, source), and when it was answered."""
     asks = "type IN ('support.email_received', 'support.ticket_created') AND direction != 'outbound'"
     answers = (
         "type IN ('support.email_sent', 'support.ticket_solved') OR (type = 'support.ticket_updated' AND is_public) "
         "OR (type = 'support.call_ended' AND direction = 'outbound')"
     )
-    return f"""SELECT {periods("asked.1")} AS periods, {dims(channel="asked.3", campaign="asked.4")} AS dims,
-    toInt64(dateDiff('millisecond', asked.1, answered)) AS hit, 1 AS base
-FROM
-(
-    SELECT minIf(tuple(at, toString(uid), channel, campaign), {asks}) AS asked, countIf({asks}) AS asks,
-        arrayFilter(a -> a >= asked.1, arraySort(groupArrayIf(at, {answers}))) AS answers, answers[1] AS answered
+    return f"""
+    SELECT minIf(tuple(at, toString(uid), channel, campaign, calendar, source), {asks}) AS began,
+        countIf({asks}) AS asks,
+        arrayFilter(a -> a >= began.1, arraySort(groupArrayIf(at, {answers}))) AS answers, answers[1] AS ended
     FROM ({_messages((*_THREADED, *_TICKETED))}
     )
     GROUP BY matter
-    HAVING asks > 0 AND length(answers) > 0
-)"""
+    HAVING asks > 0 AND length(answers) > 0"""
 
 
-def _resolutions() -> str:
+def _resolved() -> str:
+    """Select what was opened (at, uid, channel, campaign, calendar, source), and when it was settled."""
     solved, reopened = "t.type = 'support.ticket_solved'", "t.type = 'support.ticket_reopened'"
-    return f"""SELECT {periods("opened.1")} AS periods, {dims(channel="opened.3", campaign="opened.4")} AS dims,
-    toInt64(dateDiff('millisecond', opened.1, last_solved.1)) AS hit, 1 AS base
-FROM
-(
-    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}),
-            t.type = 'support.ticket_created') AS opened,
+    return f"""
+    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {CALENDAR}, t.source),
+            t.type = 'support.ticket_created') AS began,
         countIf(t.type = 'support.ticket_created') AS opens,
         maxIf({FIRST}, {reopened}) AS last_reopened, countIf({reopened}) AS reopenings,
         arraySort(groupArrayIf({FIRST}, {solved})) AS all_solved,
-        arrayFilter(s -> reopenings = 0 OR s > last_reopened, all_solved) AS standing, standing[1] AS last_solved
+        arrayFilter(s -> reopenings = 0 OR s > last_reopened, all_solved) AS standing, standing[1].1 AS ended
     FROM {{db}}.touchpoints AS t FINAL
     WHERE {typed(*_TICKETED)} AND t.ticket_id != ''
     GROUP BY t.ticket_id
-    HAVING opens > 0 AND length(standing) > 0 AND last_solved.1 >= opened.1
+    HAVING opens > 0 AND length(standing) > 0 AND ended >= began.1"""
+
+
+def _time_between(spans: str) -> str:
+    return f"""SELECT {periods("began.1")} AS periods, {dims(channel="began.3", campaign="began.4")} AS dims,
+    toInt64(dateDiff('millisecond', began.1, ended)) AS hit, 1 AS base
+FROM
+({spans}
 )"""
