@@ -16,7 +16,7 @@ from pipeline.config import Settings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.admission import Admission
 from pipeline.producers.errors import InputError, ProducerError
-from pipeline.producers.feeder import Feeder
+from pipeline.producers.feeder import BULK_LINGER, LIVE_LINGER, Feeder
 from pipeline.producers.importing import Importer, ImportReport
 from pipeline.registry.client import RegistryRefused, RegistryUnavailable
 from pipeline.registry.framing import framing_of
@@ -34,7 +34,13 @@ class Feeding(NamedTuple):
 
 @contextmanager
 def feeding(
-    found: Reach, what: str, total: int | None, unit: str, position: Callable[[ImportReport], int]
+    found: Reach,
+    what: str,
+    total: int | None,
+    unit: str,
+    position: Callable[[ImportReport], int],
+    *,
+    is_live: bool = False,
 ) -> Iterator[Feeding]:
     """
     Open a feeder with a progress bar; leaving it without a fault means that Kafka has everything.
@@ -45,6 +51,7 @@ def feeding(
         total: Length of the bar; None where nobody knows.
         unit: What the bar counts.
         position: How far the bar is, given the report so far.
+        is_live: Whether touchpoints come as they happen, and somebody may be waiting for each.
     """
     with translated(), progress_bar(unit) as bar:
         task = bar.add_task(what, total=total)
@@ -55,7 +62,8 @@ def feeding(
         def tell_wait(waited_s: float) -> None:
             bar.update(task, description=f"{what} (waiting for the workers, {waited_s:.0f} s)")
 
-        with Feeder(found.settings.kafka, on_wait=tell_wait) as feeder:
+        linger = LIVE_LINGER if is_live else BULK_LINGER
+        with Feeder(found.settings.kafka, on_wait=tell_wait, linger=linger) as feeder:
             yield Feeding(open_importer(found.settings, feeder.send, advance), feeder.flush, advance)
         bar.update(task, completed=total)
 

@@ -12,6 +12,7 @@ from pipeline.cli.feeding import Feeding, feeding, finish, translated
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.reach import reach
 from pipeline.config import Settings
+from pipeline.producers.blocks import import_blocks, spare_collections
 from pipeline.producers.checkpoint import Checkpoint
 from pipeline.producers.csvfile import import_csv
 from pipeline.producers.exports import FORMATS, translator
@@ -89,10 +90,13 @@ def events(
 
     def read(source: Input, into: Feeding, mark: Mark | None, start: tuple[int, int]) -> ImportReport:
         number = processes or _processes_for(source, settings)
-        if number == 1:
-            return _lines_reader(None)(source, into, mark, start)
         if start[0]:
             source.stream.seek(start[0])
+        if number == 1 and source.size is None:
+            return import_lines(source.stream, into.importer, None, mark, start[1])
+        if number == 1:
+            spare_collections()
+            return import_blocks(source.stream, into.importer, mark, start[1])
         return import_in_parallel(
             source.stream,
             settings,
@@ -215,7 +219,7 @@ def topic_of_others(  # noqa: PLR0913 - the options of the command
     )
     with (
         translated(),
-        feeding(found, f"importing {topic}", None, "records", lambda report: report.read) as into,
+        feeding(found, f"importing {topic}", None, "records", lambda report: report.read, is_live=follow) as into,
     ):
         rows = read_mapping(mapping)
         report = import_topic(source, rows.translate, into.importer, into.flush, is_following=follow)
@@ -286,7 +290,7 @@ def _processes_for(source: Input, settings: Settings) -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-def _lines_reader(translate: Translate | None) -> Read:
+def _lines_reader(translate: Translate) -> Read:
     def read(source: Input, into: Feeding, mark: Mark | None, start: tuple[int, int]) -> ImportReport:
         if start[0]:
             source.stream.seek(start[0])

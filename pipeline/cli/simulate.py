@@ -86,7 +86,10 @@ def simulate(
 def feed(found: Reach, simulation: Simulation, rate: float | None = None) -> ImportReport:
     """Feed a simulation into an installation: at once, or live at so many touchpoints a second."""
     touchpoints = simulation if rate is None else LiveStream(simulation, rate, clock=time.time, pause=time.sleep)
-    with feeding(found, "simulating a shop", len(simulation), "touchpoints", lambda so_far: so_far.read) as into:
+    is_live = rate is not None
+    with feeding(
+        found, "simulating a shop", len(simulation), "touchpoints", lambda so_far: so_far.read, is_live=is_live
+    ) as into:
         return import_touchpoints(touchpoints, into.importer)
 
 

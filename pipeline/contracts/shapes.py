@@ -16,6 +16,8 @@ from pipeline.contracts.encoding import write_long
 
 _MOST_SHAPES = 1_000
 _MOST_SIZES = 65_536
+_LEAST_SIX_BYTES = 1 << 35
+_LEAST_SEVEN_BYTES = 1 << 42
 _T = TypeVar("_T")
 
 Dump = Callable[[Any], bytes]
@@ -152,9 +154,23 @@ def dump_long(value: int) -> bytes:
         return _SMALL[rest]
     if rest < 0x4000:
         return bytes((rest & 0x7F | 0x80, rest >> 7))
+    if _LEAST_SIX_BYTES <= rest < _LEAST_SEVEN_BYTES:  # times of our days
+        return _PAIRS[rest & 0x3FFF] + _PAIRS[rest >> 14 & 0x3FFF] + _LAST_PAIRS[rest >> 28]
     out = bytearray()
     write_long(out, value)
     return bytes(out)
+
+
+class _Pairs(dict[int, bytes]):
+    """The two bytes of fourteen bits of a number, made when they are needed."""
+
+    def __init__(self, *, ends: bool) -> None:
+        super().__init__()
+        self._end = 0 if ends else 0x80
+
+    def __missing__(self, bits: int) -> bytes:
+        made = self[bits] = bytes((bits & 0x7F | 0x80, bits >> 7 | self._end))
+        return made
 
 
 class _Sizes(dict[int, bytes]):
@@ -169,3 +185,5 @@ class _Sizes(dict[int, bytes]):
 
 _SMALL = tuple(bytes((number,)) for number in range(0x80))
 _SIZES = _Sizes()
+_PAIRS = _Pairs(ends=False)
+_LAST_PAIRS = _Pairs(ends=True)

@@ -38,6 +38,7 @@ _NULL = b"\0"
 _VALUE = b"\2"
 _INTEGERS = {"int": 32, "long": 64}
 _NEVER_SENT = "\0"
+_WEAKER_THAN_ALL = len(KIND_RANK)
 _OCCURRED, _SENT, _RECEIVED = "occurred_at", "sent_at", "received_at"
 
 
@@ -131,12 +132,18 @@ def _key_of(value: Mapping[str, Any]) -> bytes:
     if len(identities) == 1 and not refs:
         (only,) = identities
         return f"{only['kind']}:{only['value']}".encode()
-    found = [(KIND_RANK[each["kind"]], each["value"], each["kind"]) for each in identities]
+    best, kind, text = _WEAKER_THAN_ALL, "", ""
+    for each in identities:
+        rank = KIND_RANK[each["kind"]]
+        if rank < best or (rank == best and each["value"] < text):
+            best, kind, text = rank, each["kind"], each["value"]
     if refs:
-        found += [(KIND_RANK[kind], refs[kind], kind) for kind in REFERENCE_KINDS if refs.get(kind)]
-    if not found:
+        for name in REFERENCE_KINDS:
+            rank = KIND_RANK[name]
+            if rank <= best and refs.get(name) and (rank < best or refs[name] < text):
+                best, kind, text = rank, name, refs[name]
+    if not kind:
         raise Doubt
-    _, text, kind = min(found)
     return f"{kind}:{text}".encode()
 
 

@@ -7,6 +7,7 @@ ahead of its receipt is judged on landing, where the receipt is known.
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EARLIEST_MS = -2_208_988_800_000
 """1900-01-01T00:00:00Z, the first moment of DateTime64."""
@@ -17,7 +18,9 @@ LATEST_MS = 10_413_791_999_999
 MAX_AHEAD_MS = 86_400_000
 """A touchpoint said to have happened more than this after its own receipt is refused."""
 
-_PLAIN_END = re.compile(r"(\.\d{3})?Z", re.ASCII).fullmatch
+_PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\dT", re.ASCII).fullmatch
+_PLAIN_MINUTE = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII).fullmatch
+_PLAIN_END = re.compile(r":([0-5]\d)(?:\.(\d{3}))?Z", re.ASCII).fullmatch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _RFC_3339 = re.compile(
@@ -28,12 +31,10 @@ _RFC_3339 = re.compile(
 
 def parse_rfc3339(text: str) -> int | None:
     """Return the epoch milliseconds (rounded down) of an RFC 3339 date-time, or None where it is none."""
-    if text[4:5] == text[7:8] == "-" and text[10:11] == "T" and text[13:14] == ":" and _PLAIN_END(text, 19):
-        # Nearly all are of this form, and what Python reads in it is RFC 3339.
-        try:
-            return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
-        except ValueError:
-            pass
+    # Nearly all are of one form, of few days, and their parts come again and again.
+    day, minute, end = _day_ms(text[:11]), _minute_ms(text[11:16]), _end_ms(text[16:])
+    if day is not None and minute is not None and end is not None:
+        return day + minute + end
     match = _RFC_3339.fullmatch(text)
     if match is None:
         return None
@@ -46,6 +47,28 @@ def parse_rfc3339(text: str) -> int | None:
     except ValueError:
         return None
     return (moment - _EPOCH) // _MILLISECOND + (1000 if leap else 0)
+
+
+@lru_cache(maxsize=4_096)
+def _day_ms(text: str) -> int | None:
+    if _PLAIN_DATE(text) is None:
+        return None
+    try:
+        return (datetime.fromisoformat(text[:10]).replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=2_048)
+def _minute_ms(text: str) -> int | None:
+    match = _PLAIN_MINUTE(text)
+    return None if match is None else (int(match[1]) * 60 + int(match[2])) * 60_000
+
+
+@lru_cache(maxsize=65_536)
+def _end_ms(text: str) -> int | None:
+    match = _PLAIN_END(text)
+    return None if match is None else int(match[1]) * 1_000 + int(match[2] or 0)
 
 
 def format_rfc3339(epoch_ms: int) -> str:

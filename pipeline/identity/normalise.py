@@ -25,6 +25,7 @@ class Normaliser:
     def __init__(self, blocklist: Iterable[str], phone_region: str) -> None:
         self._blocked = frozenset(_trimmed(value).casefold() for value in blocklist)
         self._region = phone_region or None
+        self._longest_blocked = max(map(len, self._blocked), default=0)
 
     @property
     def blocked(self) -> frozenset[str]:
@@ -42,6 +43,14 @@ class Normaliser:
             number = e164(text, self._region)
             return None if self._identifies_nobody(number) else number
         return text
+
+    def identifies(self, kind: str, value: str) -> bool:
+        """Tell whether a value identifies somebody, without its normal form where that can be told at once."""
+        if kind != "phone" and value.isascii() and len(value) > self._longest_blocked:
+            text = value.strip()
+            if len(text) > self._longest_blocked and text.strip("0"):
+                return True
+        return self(kind, value) is not None
 
     def _identifies_nobody(self, text: str) -> bool:
         # Stripping zeros leaves nothing of the empty text and of all zeros of any length.

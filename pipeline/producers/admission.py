@@ -130,10 +130,10 @@ class Admission:
     def _names_somebody(self, event: Mapping[str, Any]) -> bool:
         # The first identity nearly always does, so the others are not even listed.
         for identity in event.get("identities") or ():
-            if self._normalise(identity["kind"], identity["value"]) is not None:
+            if self._normalise.identifies(identity["kind"], identity["value"]):
                 return True
         refs = event.get("refs") or {}
-        return any(refs.get(kind) and self._normalise(kind, refs[kind]) is not None for kind in REFERENCE_KINDS)
+        return any(refs.get(kind) and self._normalise.identifies(kind, refs[kind]) for kind in REFERENCE_KINDS)
 
 
 def content_of(event: Mapping[str, Any]) -> bytes:

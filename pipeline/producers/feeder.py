@@ -23,6 +23,12 @@ from pipeline.producers.watching import LANDING_GROUP_SUFFIX, GroupWatcher, unav
 
 _LOOK_PAUSE_S: Final = 0.05
 
+BULK_LINGER: Final = timedelta(milliseconds=500)
+"""How long records that nobody waits for are gathered: few large requests cost the sender and the broker less."""
+
+LIVE_LINGER: Final = timedelta(milliseconds=20)
+"""The same for records that somebody waits for."""
+
 # Reports of success wait for nobody; looking for failures after every record would cost as much as sending it.
 _SENDS_A_POLL: Final = 100
 
@@ -56,6 +62,7 @@ class Feeder:
         kafka: Address, reading group and lag limit.
         patience: How long Kafka may be away, and how long readers may stand still, before that is an error.
         on_wait: Called with the seconds waited so far, while readers lag.
+        linger: How long records of one partition are gathered; flushing does not wait for it.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Feeder:
         kafka: KafkaSettings,
         patience: timedelta = timedelta(seconds=60),
         on_wait: Callable[[float], None] | None = None,
+        linger: timedelta = LIVE_LINGER,
     ) -> None:
         self._sent = 0
         self._failed = 0
@@ -76,7 +84,7 @@ class Feeder:
             {
                 **producer_config(kafka, patience),
                 "enable.idempotence": True,
-                "linger.ms": 20,
+                "linger.ms": int(linger.total_seconds() * 1000),
                 # Where each record lies is of interest only to a ledger.
                 "delivery.report.only.error": kafka.feeder_max_lag_bytes == 0,
             }

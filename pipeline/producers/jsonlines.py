@@ -101,33 +101,6 @@ def import_lines(
     return importer.report
 
 
-def import_block(data: bytes, importer: Importer, lines_before: int) -> ImportReport:
-    """
-    Take the touchpoints of whole lines that are in memory; the same as `import_lines`, a little faster.
-
-    Args:
-        data: Lines; the last one need not end.
-        importer: Takes them.
-        lines_before: Lines that stand before them.
-    """
-    if lines_before == 0:
-        data = data.removeprefix(BYTE_ORDER_MARK)
-    number = lines_before
-    for line in data.split(b"\n"):
-        number += 1
-        if len(line) > LARGEST_EVENT_BYTES and len(line.strip()) > LARGEST_EVENT_BYTES:
-            importer.reject(number, Refused(None, (too_large(len(line)),)))
-            continue
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            if text := line.strip():
-                importer.reject(number, Refused(None, (not_json(text, error),)))
-            continue
-        _take_value(number, line, value, importer)
-    return importer.report
-
-
 def _take(number: int, line: bytes | Problem, importer: Importer, translate: Translate | None) -> None:
     if isinstance(line, Problem):
         importer.reject(number, Refused(None, (line,)))
@@ -138,12 +111,13 @@ def _take(number: int, line: bytes | Problem, importer: Importer, translate: Tra
         importer.reject(number, Refused(None, (not_json(line, error),)))
         return
     if translate is None:
-        _take_value(number, line, value, importer)
+        take_value(number, line, value, importer)
     else:
         importer.take_row(number, value, translate)
 
 
-def _take_value(number: int, line: bytes, value: object, importer: Importer) -> None:
+def take_value(number: int, line: bytes, value: object, importer: Importer) -> None:
+    """Take what was read of a line, unless a name stands twice in it."""
     problem = problem_in(line, value)
     if problem is None:
         importer.take(number, value)

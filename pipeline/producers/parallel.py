@@ -6,41 +6,25 @@ a begin of the file without holes: so an import that is killed goes on behind it
 sent itself; the same touchpoint in blocks of two processes is sent twice and stored once.
 """
 
-import gc
-import gzip
 import multiprocessing
+import os
 import signal
+import threading
 import time
-import zlib
-from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from pipeline.config import Settings
-from pipeline.contracts.reasons import Problem, Reason
 from pipeline.producers.admission import Admission
-from pipeline.producers.feeder import Feeder
-from pipeline.producers.importing import Fault, Importer, ImportReport, Mark, Progress
-from pipeline.producers.jsonlines import LONGEST_READ, import_block, skip_line
+from pipeline.producers.blocks import Block, blocks_of, import_block, spare_collections
+from pipeline.producers.feeder import BULK_LINGER, Feeder
+from pipeline.producers.importing import Importer, ImportReport, Mark, Progress
 from pipeline.registry.framing import framing_of
 
 BLOCK_BYTES: Final = 4_194_304
-# An archive that breaks loses no more than this of what can be read of it.
-_PART_BYTES: Final = 65_536
 _MOST_FAULTS: Final = 1_000
 # Blocks that wait for a process, beside those at work: enough that none is idle, few enough for the memory.
 _BLOCKS_AHEAD: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Whole lines of a file, the position behind them, and the numbers of the lines before and within."""
-
-    data: bytes
-    end: int
-    lines_before: int
-    lines: int
 
 
 def import_in_parallel(  # noqa: PLR0913 - each is another matter
@@ -71,11 +55,14 @@ def import_in_parallel(  # noqa: PLR0913 - each is another matter
     Raises:
         ProducerError: As a process met it; what was told by `mark` is confirmed.
     """
-    context = multiprocessing.get_context("spawn")
+    # A process of this kind imports everything once, and its copies are there at once. It is none of this process's,
+    # whose threads of librdkafka a copy would lack.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__])
     waiting: list[tuple[Block, Future[ImportReport]]] = []
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(settings,)) as pool:
         try:
-            for block in _blocks(stream, lines_before, report):
+            for block in blocks_of(stream, report, lines_before, BLOCK_BYTES):
                 waiting.append((block, pool.submit(_import_block, block.data, block.lines_before)))
                 if len(waiting) >= processes + _BLOCKS_AHEAD:
                     _finish(*waiting.pop(0), report, progress, mark)
@@ -103,48 +90,6 @@ def _finish(
         mark(block.end, block.lines_before + block.lines)
 
 
-def _blocks(stream: BinaryIO, lines_before: int, report: ImportReport) -> Iterator[Block]:
-    """Cut a stream into blocks of whole lines; what is beyond the longest line is passed over."""
-    is_broken = False
-    while not is_broken:
-        parts: list[bytes] = []
-        try:
-            _read_block(stream, parts)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            is_broken = True
-            detail = f"the gzip data ends or breaks here: {error}"
-            problem = Problem(Reason.UNDECODABLE, "", detail)
-        data = b"".join(parts)
-        lines = data.count(b"\n")
-        if is_broken:
-            # The line that broke off is told once, as what it is.
-            data = data[: data.rfind(b"\n") + 1]
-            report.rejected += 1
-            report.by_reason[problem.reason.value] = report.by_reason.get(problem.reason.value, 0) + 1
-            report.faults.append(Fault(lines_before + lines + 1, None, problem))
-        elif not data.endswith(b"\n"):
-            lines += 1
-        if not data:
-            return
-        yield Block(data, stream.tell(), lines_before, lines)
-        lines_before += lines
-
-
-def _read_block(stream: BinaryIO, parts: list[bytes]) -> None:
-    """Add the parts of a block to the list, whatever breaks meanwhile."""
-    size = 0
-    while size < BLOCK_BYTES:
-        part = stream.read(min(_PART_BYTES, BLOCK_BYTES))
-        if not part:
-            return
-        parts.append(part)
-        size += len(part)
-    if not parts[-1].endswith(b"\n"):
-        parts.append(stream.readline(LONGEST_READ))
-        if len(parts[-1]) == LONGEST_READ and not parts[-1].endswith(b"\n"):
-            skip_line(stream)  # the process sees a line that is too long, whatever it goes on with
-
-
 class _Worker:
     """What a process keeps between its blocks."""
 
@@ -155,13 +100,20 @@ class _Worker:
 def _begin(settings: Settings) -> None:
     """Open the connections of this process; an interruption is the parent's to deal with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Nothing here makes cycles, and looking for them after every few hundred objects costs a tenth of the time.
-    gc.freeze()
-    gc.set_threshold(100_000)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    spare_collections()
     frame = framing_of(settings.registry)
     admission = Admission(settings.identity, settings.kafka.max_record_bytes, keeps_receipt=True, frame=frame)
-    _Worker.feeder = Feeder(settings.kafka)
+    _Worker.feeder = Feeder(settings.kafka, linger=BULK_LINGER)
     _Worker.importer = Importer(admission, _Worker.feeder.send, lambda: time.time_ns() // 1_000_000)
+
+
+def _end_with_parent() -> None:
+    """End when the parent was killed: nobody else would tell, for all its processes hold the ends of its pipes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _import_block(data: bytes, lines_before: int) -> ImportReport:

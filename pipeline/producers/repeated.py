@@ -35,7 +35,8 @@ def has_repeated(text: bytes, value: object) -> bool:
         written = orjson.dumps(value)
     except orjson.JSONEncodeError:
         return True
-    return text.count(b":") != written.count(b":") or _ESCAPED_COLON in text
+    # Most files are written as they would be written again.
+    return text != written and (text.count(b":") != written.count(b":") or _ESCAPED_COLON in text)
 
 
 def repeated(text: bytes) -> list[Steps]:

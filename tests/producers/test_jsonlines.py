@@ -13,9 +13,10 @@ import pytest
 from pipeline.config import IdentitySettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.admission import LARGEST_EVENT_BYTES, Admission
+from pipeline.producers.blocks import import_block
 from pipeline.producers.errors import InputError
 from pipeline.producers.importing import Importer, ImportReport, import_touchpoints
-from pipeline.producers.jsonlines import import_block, import_lines, open_input
+from pipeline.producers.jsonlines import import_lines, open_input
 from tests.producers.events import RECEIVED_AT, page_viewed
 
 

@@ -2,10 +2,13 @@
 
 import gzip
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 
 from pipeline.config import KafkaSettings, Settings
@@ -65,6 +68,41 @@ def test_a_broken_archive_is_told_with_its_line(tmp_path: Path, make_broker: Mak
     assert report.rejected == 1
     assert report.accepted >= 0
     assert [fault.line for fault in report.faults] == [report.accepted + 1]
+
+
+PROGRAM = """
+import sys
+
+from pipeline.config import KafkaSettings, Settings
+from pipeline.producers.importing import ImportReport
+from pipeline.producers.parallel import import_in_parallel
+
+if __name__ == "__main__":
+    settings = Settings(kafka=KafkaSettings(bootstrap=sys.argv[1]))
+    import_in_parallel(sys.stdin.buffer, settings, 2, ImportReport(), mark=lambda *_: print("marked", flush=True))
+"""
+
+
+def test_its_processes_end_with_it_however_it_ends(tmp_path: Path, make_broker: MakeBroker) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    broker = make_broker({"touchpoints.web": 1})
+    block = (orjson.dumps(page_viewed(1)) + b"\n") * 20_000
+    with subprocess.Popen(
+        [sys.executable, str(program), broker.bootstrap], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as importing:
+        assert importing.stdin is not None
+        assert importing.stdout is not None
+        importing.stdin.write(block * 6)
+        importing.stdin.flush()
+        assert importing.stdout.readline() == b"marked\n"
+        children = psutil.Process(importing.pid).children(recursive=True)
+        assert len(children) >= 2
+        importing.kill()
+        gone, left = psutil.wait_procs(children, timeout=20)
+        assert not left
+        assert len(gone) == len(children)
+    broker.stop()
 
 
 def _id(event: Any) -> str:
