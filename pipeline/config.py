@@ -125,7 +125,8 @@ class StitchingSettings(_Group):
     journey_gap: Duration = Field(timedelta(days=30), description="Longest silence within a journey (inclusive).")
     max_batch_keys: int = Field(1_500_000, ge=1, description="Most announced identifiers in one batch.")
     max_rest: Duration = Field(
-        timedelta(seconds=10), description="Longest rest after a long batch: what comes twice meanwhile is done once."
+        timedelta(seconds=30),
+        description="Longest rest after a long batch or while landing is behind: what comes twice then is done once.",
     )
     linger: Duration = Field(timedelta(milliseconds=150), description="How long a small batch waits for company.")
     large_customer: int = Field(

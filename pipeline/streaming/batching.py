@@ -8,6 +8,8 @@ trickle over many partitions costs one INSERT instead of many.
 Some work costs less the longer it is put off, because what comes twice is done once (the same customers are stitched
 again by every batch that names them). Such work rests after a long batch, three times as long as that batch was too
 long: a quarter of the time goes into it while more keeps coming, and the rest of the machine into what it waits for.
+It rests too while its news is old when it comes: then whoever brings it is working through a backlog, most of which
+names the same customers again, and nobody sees anything in time before that backlog has come through.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,10 @@ from datetime import timedelta
 SHORT_BATCH = timedelta(seconds=2)
 # A backlog of events lands in half a minute, and whoever stitches meanwhile does it all again: so mostly rest.
 REST_SHARE = 3
+# Longest rest after a long batch, for news that is not old: under a lasting load results are so much older.
+LONGEST_REST = timedelta(seconds=10)
+# Whoever brings news that was received longer ago than this has a backlog; who kept up brings it within seconds.
+OLD_NEWS = timedelta(seconds=5)
 # Nothing new for this long, or for twice as long as it took last: what waits is all there is, and resting would gain
 # nothing.
 QUIET = timedelta(seconds=2)
@@ -26,19 +32,33 @@ QUIET = timedelta(seconds=2)
 @dataclass(frozen=True, slots=True)
 class LastBatch:
     """
-    The batch before, and what came since.
+    The batch before.
 
     Attributes:
-        took: How long the batch took.
+        took: How long it took.
         since: How long ago it ended.
-        quiet_for: How long ago the newest chunk came.
-        gap: How long that chunk had been waited for.
     """
 
     took: timedelta
     since: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """
+    What waits.
+
+    Attributes:
+        waited: How long the first of it has been waiting.
+        quiet_for: How long ago the newest of it came.
+        gap: How long the newest had been waited for.
+        age: How old the newest was when it came.
+    """
+
+    waited: timedelta
     quiet_for: timedelta = timedelta(0)
     gap: timedelta = timedelta(0)
+    age: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +69,31 @@ class BatchPolicy:
     Attributes:
         max_size: Most records (or keys) in one batch; a single chunk may be larger and is then a batch of its own.
         linger: How long the first chunk waits for others.
-        max_rest: Longest rest after a batch; zero for work that gains nothing from being put off.
+        max_rest: Longest rest; zero for work that gains nothing from being put off.
     """
 
     max_size: int
     linger: timedelta
     max_rest: timedelta = timedelta(0)
 
-    def patience(self, waiting_size: int, waited: timedelta, last: "LastBatch | None" = None) -> timedelta:
+    def patience(self, waiting_size: int, news: News, last: LastBatch | None = None) -> timedelta:
         """
         Tell how much longer to wait for company; zero means: go.
 
         Args:
             waiting_size: Size of all that waits.
-            waited: How long the first of it has been waiting.
+            news: What waits.
             last: The batch before; None for the first one.
         """
         if waiting_size >= self.max_size:
             return timedelta(0)
         rest = timedelta(0)
         if last:
-            rest = min(REST_SHARE * (last.took - SHORT_BATCH), self.max_rest)
-            rest = min(rest - last.since, max(QUIET, 2 * last.gap) - last.quiet_for)
-        return max(timedelta(0), self.linger - waited, rest)
+            rest = min(REST_SHARE * (last.took - SHORT_BATCH), LONGEST_REST, self.max_rest) - last.since
+        if news.age > OLD_NEWS:
+            rest = max(rest, self.max_rest - news.waited)
+        rest = min(rest, max(QUIET, 2 * news.gap) - news.quiet_for)
+        return max(timedelta(0), self.linger - news.waited, rest)
 
     def take(self, sizes: Sequence[int]) -> int:
         """Tell how many of the waiting chunks, in their order, make one batch: at least one of those there are."""

@@ -12,11 +12,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
-from pipeline.streaming.batching import BatchPolicy, LastBatch, SweepPolicy
+from pipeline.streaming.batching import BatchPolicy, LastBatch, News, SweepPolicy
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.retry import Persistence
 from pipeline.streaming.workthread import WorkThread
@@ -41,6 +41,9 @@ class BatchWork(Protocol):
     def size(self, chunk: Chunk) -> int:
         """Return what a chunk counts towards the limit of a batch; called in the event loop, must be quick."""
 
+    def age(self, chunk: Chunk) -> timedelta:
+        """Return how old what a chunk tells of is; zero if it does not matter. In the event loop, must be quick."""
+
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Do the batch; when this returns, its chunks are acknowledged."""
 
@@ -56,6 +59,7 @@ class Delivery:
     acknowledge: Callable[[], object]
     is_void: Callable[[], bool]
     size: int = 0
+    age: timedelta = timedelta(0)
     since: float = field(default_factory=time.monotonic)
 
 
@@ -79,6 +83,7 @@ class BatchRunner:
     ) -> None:
         self._work = work
         self._policy = policy
+        self._max_size = policy.max_size
         self._persistence = persistence
         self._sweeps = sweeps
         self._thread = WorkThread(work.name)
@@ -107,7 +112,7 @@ class BatchRunner:
 
     def accept(self, delivery: Delivery) -> None:
         """Take a chunk; called by an agent, never blocks (the transport bounds what is in flight)."""
-        delivery.size = self._work.size(delivery.chunk)
+        delivery.size, delivery.age = self._work.size(delivery.chunk), self._work.age(delivery.chunk)
         if self._news_at is not None and delivery.since - self._news_at > _TOGETHER_S:
             self._gap_s = delivery.since - self._news_at
         self._news_at = delivery.since
@@ -156,8 +161,14 @@ class BatchRunner:
         if await self._persist(self._work.name, at_work):
             for delivery in batch:
                 delivery.acknowledge()
+        self._learn(sum(delivery.size for delivery in batch))
         self._ended_at = time.monotonic()
         self._took = timedelta(seconds=self._ended_at - began)
+
+    def _learn(self, size: int) -> None:
+        """After a batch that did not end in time make the next one half as large, or a slow machine never gets on."""
+        most = size // 2 if self._given_up else min(2 * self._policy.max_size, self._max_size)
+        self._policy = replace(self._policy, max_size=max(1, most))
 
     async def _do_sweep(self) -> None:
         more = await self._persist(f"{self._work.name} sweep", self._work.sweep)
@@ -190,16 +201,17 @@ class BatchRunner:
 
     def _patience(self) -> timedelta:
         now = time.monotonic()
-        waited = timedelta(seconds=now - self._waiting[0].since)
+        newest = self._waiting[-1]
+        news = News(
+            waited=timedelta(seconds=now - self._waiting[0].since),
+            quiet_for=timedelta(seconds=now - newest.since),
+            gap=timedelta(seconds=self._gap_s),
+            age=newest.age,
+        )
         last = None
         if self._ended_at is not None:
-            last = LastBatch(
-                took=self._took,
-                since=timedelta(seconds=now - self._ended_at),
-                quiet_for=timedelta(seconds=now - self._waiting[-1].since),
-                gap=timedelta(seconds=self._gap_s),
-            )
-        return self._policy.patience(self._waiting_size, waited, last)
+            last = LastBatch(self._took, since=timedelta(seconds=now - self._ended_at))
+        return self._policy.patience(self._waiting_size, news, last)
 
     def _pause(self) -> float:
         if self._waiting:

@@ -78,6 +78,10 @@ class LandWork:
         """Return the number of records."""
         return len(chunk.records)
 
+    def age(self, chunk: Chunk) -> timedelta:  # noqa: ARG002  # of the protocol
+        """Return zero: landing later gains nothing."""
+        return timedelta(0)
+
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Land a batch; it is then in the warehouse and announced."""
         if self._land is None:
@@ -140,6 +144,15 @@ class StitchWork:
     def size(self, chunk: Chunk) -> int:
         """Return how many identifiers the chunk names, more or less."""
         return sum([len(record.value or b"") for record in chunk.records]) // KEY_BYTES
+
+    def age(self, chunk: Chunk) -> timedelta:
+        """Return how long ago the events were received that the newest announcement of the chunk tells of."""
+        try:
+            received_ms = decode_dirty(chunk.records[-1].value or b"").received_at_ms if chunk.records else None
+        except ValueError:
+            # Not ours; `run` says so.
+            received_ms = None
+        return timedelta(0) if received_ms is None else timedelta(seconds=max(0.0, time.time() - received_ms / 1000))
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Stitch everybody whom the batch names; but for large customers, their rows are then in and published."""

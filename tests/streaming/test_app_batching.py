@@ -1,23 +1,28 @@
 """Batches grow under load and linger when little comes."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.streaming.batching import BatchPolicy, LastBatch, SweepPolicy
+from pipeline.streaming.batching import BatchPolicy, LastBatch, News, SweepPolicy
 
 POLICY = BatchPolicy(max_size=100, linger=timedelta(seconds=1))
 
 
+RESTING = BatchPolicy(max_size=100, linger=timedelta(seconds=1), max_rest=timedelta(seconds=30))
+SINCE_LONG = News(waited=timedelta(minutes=1))
+
+
 def test_the_first_of_few_waits_for_company_and_no_longer() -> None:
-    assert POLICY.patience(1, timedelta(seconds=0.25)) == timedelta(seconds=0.75)
-    assert POLICY.patience(1, timedelta(seconds=5)) == timedelta(0)
+    assert POLICY.patience(1, News(timedelta(seconds=0.25))) == timedelta(seconds=0.75)
+    assert POLICY.patience(1, News(timedelta(seconds=5))) == timedelta(0)
 
 
 def test_enough_waits_for_nothing() -> None:
-    assert POLICY.patience(100, timedelta(0)) == timedelta(0)
+    assert POLICY.patience(100, News(timedelta(0))) == timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -25,17 +30,28 @@ def test_enough_waits_for_nothing() -> None:
     [(1.9, 0, 0), (2.5, 0, 1.5), (3, 2, 1), (3, 3, 0), (6, 9, 1), (6, 0, 2), (60, 0, 2), (60, 10, 0)],
 )
 def test_work_that_gains_from_being_put_off_rests_after_a_long_batch(took: float, since: float, rest: float) -> None:
-    policy = BatchPolicy(max_size=100, linger=timedelta(seconds=1), max_rest=timedelta(seconds=10))
     last = LastBatch(timedelta(seconds=took), timedelta(seconds=since))
-    long_here = timedelta(minutes=1)
-    assert policy.patience(1, long_here, last) == timedelta(seconds=rest)
-    assert policy.patience(100, long_here, last) == timedelta(0), "a full batch waits for nothing"
-    alone = LastBatch(last.took, last.since, quiet_for=timedelta(seconds=2))
-    assert policy.patience(1, long_here, alone) == timedelta(0), "nothing more comes"
-    slow = LastBatch(last.took, last.since, quiet_for=timedelta(seconds=2), gap=timedelta(seconds=60))
+    assert RESTING.patience(1, SINCE_LONG, last) == timedelta(seconds=rest)
+    assert RESTING.patience(100, SINCE_LONG, last) == timedelta(0), "a full batch waits for nothing"
+    quiet = replace(SINCE_LONG, quiet_for=timedelta(seconds=2))
+    assert RESTING.patience(1, quiet, last) == timedelta(0), "nothing more comes"
+    slow = replace(quiet, gap=timedelta(seconds=60))
     whole = max(0, min(3 * (took - 2), 10) - since)
-    assert policy.patience(1, long_here, slow) == timedelta(seconds=whole), "it never came in less"
-    assert POLICY.patience(1, long_here, last) == timedelta(0), "other work never rests"
+    assert RESTING.patience(1, slow, last) == timedelta(seconds=whole), "it never came in less"
+    assert POLICY.patience(1, SINCE_LONG, last) == timedelta(0), "other work never rests"
+
+
+@pytest.mark.parametrize(
+    ("waited", "gap", "quiet_for", "rest"), [(1, 9, 1, 17), (1, 9, 18, 0), (25, 9, 1, 5), (31, 9, 1, 0)]
+)
+def test_news_that_is_old_when_it_comes_waits_for_the_rest_of_the_backlog(
+    waited: float, gap: float, quiet_for: float, rest: float
+) -> None:
+    news = News(*(timedelta(seconds=seconds) for seconds in (waited, quiet_for, gap, 6)))
+    assert RESTING.patience(1, news) == timedelta(seconds=rest)
+    assert RESTING.patience(100, news) == timedelta(0), "a full batch waits for nothing"
+    assert RESTING.patience(1, replace(news, age=timedelta(seconds=4))) == timedelta(0), "landing has caught up"
+    assert POLICY.patience(1, news) == timedelta(0), "other work never rests"
 
 
 @pytest.mark.parametrize(

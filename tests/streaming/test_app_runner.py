@@ -37,6 +37,9 @@ class Work:
     def size(self, chunk: Chunk) -> int:
         return chunk.last_offset - chunk.first_offset + 1
 
+    def age(self, chunk: Chunk) -> timedelta:  # noqa: ARG002  # of the protocol
+        return timedelta(0)
+
     def run(self, chunks: Sequence[Chunk]) -> None:
         self._before()
         self.batches.append([chunk.first_offset for chunk in chunks])
@@ -153,6 +156,20 @@ async def test_a_revocation_does_not_wait_for_an_outage() -> None:
         assert time.monotonic() - began < 1
         await until(lambda: not runner.has_work)
         assert source.acknowledged == []
+
+
+async def test_a_batch_that_did_not_end_in_time_is_followed_by_smaller_ones_until_they_do() -> None:
+    gate = threading.Event()
+    work = Work(lambda: _wait(gate))
+    async with running(work, max_size=4) as (runner, source):
+        source.offer(0, 1, 2, 3)
+        await until(lambda: runner.at_work_for is not None)
+        await runner.settle(timedelta(seconds=0.05))
+        gate.set()
+        await until(lambda: not runner.has_work)
+        source.offer(*range(10, 22))
+        await until(lambda: len(work.batches) == 5)
+    assert [len(batch) for batch in work.batches] == [4, 2, 4, 4, 2]
 
 
 async def test_a_stop_tells_when_work_still_hangs() -> None:
