@@ -30,6 +30,21 @@ class Judgement:
     crossed: pl.DataFrame
 
 
+def neighbourhoods(links: pl.DataFrame) -> pl.DataFrame:
+    """
+    Group the links of identifiers by the kind of the other end.
+
+    Args:
+        links: ident_key, kind, neighbour, neighbour_kind, seen; each once.
+
+    Returns:
+        ident_key, kind, neighbour_kind, neighbours (how many), first_seen, links (list of {neighbour, seen}).
+    """
+    return links.group_by("ident_key", "kind", "neighbour_kind").agg(
+        neighbours=pl.len(), first_seen=pl.col("seen").min(), links=pl.struct("neighbour", "seen")
+    )
+
+
 def judge(degrees: pl.DataFrame, settings: IdentitySettings) -> Judgement:
     """
     Apply the caps.

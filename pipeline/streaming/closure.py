@@ -113,21 +113,22 @@ class _Explored:
         fresh = keys.unique().join(self.known, on="ident_key", how="anti")
         if fresh.is_empty():
             return pl.DataFrame(schema={"ident_key": pl.Binary})
-        hoods = self._store.neighbourhoods(fresh["ident_key"])
-        judgement = judge(hoods.select("ident_key", "kind", "neighbour_kind", "neighbours"), self._settings)
+        links = self._store.links(fresh["ident_key"])
+        hoods = links.group_by("ident_key", "kind", "neighbour_kind").agg(
+            neighbours=pl.len(), first_seen=pl.col("seen").min()
+        )
+        judgement = judge(hoods, self._settings)
         # What joined the blocklist after it had landed is shared, whatever its neighbours are.
         blocked = fresh.join(blocked_keys(self._settings).to_frame(), on="ident_key", how="semi")
         shared = pl.concat([judgement.shared, blocked])
         statements = self._store.statements(fresh["ident_key"])
-        # Unpacked first: a join of rows with lists in them copies the lists, and took most of the memory.
-        offered = (
-            hoods.select("ident_key", "kind", "neighbour_kind", "links")
-            .explode("links")
-            .unnest("links")
-            .join(shared, on="ident_key", how="anti")
-            .join(judgement.dead, on=["ident_key", "neighbour_kind"], how="anti")
-            .select(a="ident_key", a_kind="kind", b="neighbour", b_kind="neighbour_kind", first_seen="seen")
-            .with_columns(alias=pl.lit(value=False))
+        # Few are over a cap: a join with nobody would pass all links.
+        if not shared.is_empty():
+            links = links.join(shared, on="ident_key", how="anti")
+        if not judgement.dead.is_empty():
+            links = links.join(judgement.dead, on=["ident_key", "neighbour_kind"], how="anti")
+        offered = links.select(
+            a="ident_key", a_kind="kind", b="neighbour", b_kind="neighbour_kind", first_seen="seen", alias=False
         )
         open_ends = fresh.join(shared, on="ident_key", how="anti")
         self.offers = pl.concat([self.offers, offered, _stated(statements, open_ends)], how="vertical_relaxed")

@@ -109,9 +109,7 @@ class Causes:
     def _named_by_others(self, silent: pl.DataFrame) -> pl.DataFrame:
         """Find the first touchpoint of identifiers that are no subject but stand on touchpoints of others."""
         links = (
-            self._store.neighbourhoods(silent["of"].unique().rename("ident_key"))
-            .explode("links")
-            .unnest("links")
+            self._store.links(silent["of"].unique().rename("ident_key"))
             .sort("seen", "neighbour_kind", "neighbour")
             .group_by("ident_key")
             .first()

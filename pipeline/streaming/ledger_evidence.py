@@ -15,6 +15,7 @@ from pipeline.config import IdentitySettings
 from pipeline.identity.causes import Evidence
 from pipeline.identity.cluster import cluster
 from pipeline.identity.explain import towards_source
+from pipeline.identity.links import neighbourhoods
 from pipeline.streaming.closure import close_blocks
 from pipeline.streaming.stitch_port import StitchStore
 
@@ -74,7 +75,7 @@ def read_evidence(keys: set[bytes], store: StitchStore, settings: IdentitySettin
     """Read the whole blocks of identifiers, who is who in them, and all links and statements among them."""
     blocks = close_blocks(pl.Series("ident_key", sorted(keys), dtype=pl.Binary), store, settings)
     who = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
-    hoods = store.neighbourhoods(who["ident_key"])
+    hoods = neighbourhoods(store.links(who["ident_key"]))
     customers = dict(who.select("ident_key", "customer_uid").iter_rows())
     kinds = dict(who.select("ident_key", "kind").iter_rows())
     return Evidence(hoods, blocks.said, customers, kinds, settings)
@@ -112,7 +113,7 @@ class _Search:
 
     def _connections(self, front: set[bytes], most: int) -> list[tuple[bytes, bytes]]:
         keys = pl.Series("ident_key", sorted(front), dtype=pl.Binary)
-        hoods = self._store.neighbourhoods(keys)
+        hoods = neighbourhoods(self._store.links(keys))
         small = hoods.filter(pl.col("neighbours") <= most)
         self._is_cut |= small.height < hoods.height
         links = small.select("ident_key", "links").explode("links").unnest("links")

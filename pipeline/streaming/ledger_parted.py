@@ -13,6 +13,7 @@ import polars as pl
 from pipeline.config import IdentitySettings
 from pipeline.identity.causes import Edge, Evidence, Obstacle, Rule
 from pipeline.identity.explain import towards_source
+from pipeline.identity.links import neighbourhoods
 from pipeline.streaming.ledger_causes import Causes
 from pipeline.streaming.stitch_port import StitchStore
 
@@ -67,7 +68,7 @@ def note_parted(
 
 def _evidence(keys: pl.Series, identities: pl.DataFrame, store: StitchStore, settings: IdentitySettings) -> Evidence:
     """Read all that connects identifiers; whoever is not in the batch is still who it was, so not of its customers."""
-    hoods, statements = store.neighbourhoods(keys), store.statements(keys)
+    hoods, statements = neighbourhoods(store.links(keys)), store.statements(keys)
     customers = {key: key for key in keys.to_list()}
     kinds = dict(hoods.select("ident_key", "kind").iter_rows())
     mine = identities.join(keys.to_frame(), on="ident_key", how="semi")

@@ -19,8 +19,8 @@ class StitchStore(Protocol):
     def register_version(self, worker: str) -> datetime:
         """Register and return a version greater than all registered ones; first thing of every batch."""
 
-    def neighbourhoods(self, keys: pl.Series) -> pl.DataFrame:
-        """Return the links of identifiers, one row per identifier and kind of neighbour."""
+    def links(self, keys: pl.Series) -> pl.DataFrame:
+        """Return the links of identifiers, each once."""
 
     def kinds(self, keys: pl.Series) -> pl.DataFrame:
         """Return the kind of identifiers that have touchpoints of their own."""

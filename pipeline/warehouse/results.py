@@ -1,5 +1,5 @@
 """
-What STITCH reads and writes: versions, neighbourhoods of identifiers, their facts, the rows of `stitched`.
+What STITCH reads and writes: versions, links of identifiers, their facts, the rows of `stitched`.
 
 Every read takes its keys as an external table, so batches of tens of thousands of identifiers are one round trip.
 Reads see what was inserted before they start (one server, or quorum reads): the protocol rests on that.
@@ -30,15 +30,10 @@ _EXTRACTS: Mapping[pl.DataType, str] = {
     pl.String(): "Nullable(String)",
 }
 
-_NEIGHBOURHOODS = """
-SELECT ident_key, any(kind) AS kind, neighbour_kind, toUInt32(count()) AS neighbours, min(seen) AS first_seen,
-       CAST(groupArray(tuple(neighbour, seen)), 'Array(Tuple(neighbour UUID, seen DateTime64(3, ''UTC'')))') AS links
-FROM (
-    SELECT ident_key, any(kind) AS kind, neighbour_kind, neighbour, min(first_seen) AS seen
-    FROM identity_links WHERE ident_key IN (SELECT ident_key FROM keys)
-    GROUP BY ident_key, neighbour_kind, neighbour
-)
-GROUP BY ident_key, neighbour_kind
+# FINAL merges what is sorted already: a quarter of the time of a GROUP BY of the same rows.
+_LINKS = """
+SELECT ident_key, kind, neighbour, neighbour_kind, first_seen AS seen
+FROM identity_links FINAL WHERE ident_key IN (SELECT ident_key FROM keys)
 """
 
 _KINDS = """
@@ -153,14 +148,14 @@ class StitchStore(LedgerStore):
             self._client.insert("stitch_versions", [[version, worker]], column_names=["version", "worker"])
         return version
 
-    def neighbourhoods(self, keys: pl.Series) -> pl.DataFrame:
+    def links(self, keys: pl.Series) -> pl.DataFrame:
         """
-        Read the links of identifiers, grouped by the kind of the other end.
+        Read the links of identifiers, each once.
 
         Returns:
-            ident_key, kind, neighbour_kind, neighbours (distinct), first_seen, links (list of {neighbour, seen}).
+            ident_key, kind, neighbour, neighbour_kind, seen.
         """
-        return self._read(_NEIGHBOURHOODS, keys)
+        return self._read(_LINKS, keys)
 
     def kinds(self, keys: pl.Series) -> pl.DataFrame:
         """Read the kind of identifiers that are subjects of touchpoints: ident_key, kind."""

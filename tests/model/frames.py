@@ -19,17 +19,15 @@ from tests.model.warehouse import JOURNEY, Answer
 
 _ATOMS: Final = frozenset({bytes, str, int, float, bool, type(None)})
 _EPOCH: Final = from_micros(0)
-_LINK: Final = pl.Struct({"neighbour": pl.Binary(), "seen": TIME})
 _EVIDENCE: Final = {name for name, _ in EVIDENCE_FIELDS}
 
 SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
-    "neighbourhoods": {
+    "links": {
         "ident_key": pl.Binary(),
         "kind": pl.Int8(),
+        "neighbour": pl.Binary(),
         "neighbour_kind": pl.Int8(),
-        "neighbours": pl.UInt32(),
-        "first_seen": TIME,
-        "links": pl.List(_LINK),
+        "seen": TIME,
     },
     "kinds": {"ident_key": pl.Binary(), "kind": pl.Int8()},
     "statements": {
@@ -69,14 +67,8 @@ def frame_of(method: str, answer: Answer) -> pl.DataFrame | pl.Series:
     if method in ("overlooked_neighbours", "stale_identifiers"):
         return pl.Series("ident_key", list(answer), dtype=pl.Binary)
     schema = SCHEMAS[method]
-    rows = answer
-    if method == "neighbourhoods":
-        rows = tuple(
-            (*row[:4], _time(row[4]), [{"neighbour": key, "seen": _time(at)} for key, at in row[5]]) for row in answer
-        )
-        return pl.DataFrame(rows, schema=schema, orient="row")
     plain = {name: pl.Int64() if dtype == TIME else dtype for name, dtype in schema.items()}
-    frame = pl.DataFrame(rows, schema=plain, orient="row").with_columns(
+    frame = pl.DataFrame(answer, schema=plain, orient="row").with_columns(
         pl.col(name).cast(TIME) for name, dtype in schema.items() if dtype == TIME
     )
     return conform_facts(frame) if method == "facts" else frame
@@ -227,7 +219,3 @@ def _kept(cell: Any) -> Any:
 def micros(moment: datetime) -> int:
     """Return a stamp as epoch microseconds."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _time(milliseconds: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=milliseconds)

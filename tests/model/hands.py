@@ -136,9 +136,9 @@ class Hands:
         self.world.warehouse.register(version)
         return self._marked(version)
 
-    def neighbourhoods(self, keys: Sequence[bytes]) -> Answer:
+    def links(self, keys: Sequence[bytes]) -> Answer:
         """Read links."""
-        return self.world.warehouse.neighbourhoods(keys)
+        return self.world.warehouse.links(keys)
 
     def kinds(self, keys: Sequence[bytes]) -> Answer:
         """Read kinds of subjects."""

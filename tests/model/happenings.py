@@ -64,7 +64,7 @@ STEPS = (
     "write",
     "commits",
     "register_version: insert",
-    "neighbourhoods",
+    "links",
     "overlooked_neighbours",
     "facts",
     "insert_stitched",

@@ -253,7 +253,7 @@ def _off_by_one() -> Iterator[None]:
 
 CLOCKS: Final = replace(RACING, clock=0.2, skew_us=3_000_000)
 SLOW_LANDING: Final = ("insert_touchpoints", "insert_links")
-STITCHING: Final = replace(RACING, stalls_before=("neighbourhoods", "insert_stitched"), rewind=0.03)
+STITCHING: Final = replace(RACING, stalls_before=("links", "insert_stitched"), rewind=0.03)
 DYING: Final = replace(RACING, stalls_before=SLOW_LANDING, crashes_before=("insert_landed",), rewind=0.03)
 SWEEPING: Final = replace(LOSSY, sweep=0.15)
 # Two workers hold versions from before the third person's link: the lesser one reads late and marks the hub as shared,
@@ -261,7 +261,7 @@ SWEEPING: Final = replace(LOSSY, sweep=0.15)
 STALE_NEIGHBOURS: Final = (
     Turn("producer", steps=3),
     Turn("land"),
-    Turn("stitch-0", before="neighbourhoods"),
+    Turn("stitch-0", before="links"),
     Turn("stitch-1", before="insert_stitched"),
     Turn("producer"),
     Turn("land"),

@@ -60,21 +60,14 @@ class Warehouse:
         """Write a version down."""
         self.tables.stitch_versions.insert([version])
 
-    def neighbourhoods(self, keys: Collection[bytes]) -> Answer:
-        """Return ident_key, kind, neighbour_kind, neighbours, first_seen, links (neighbour, seen)."""
-        seen: dict[tuple[bytes, int], dict[bytes, int]] = {}
-        kinds: dict[bytes, int] = {}
+    def links(self, keys: Collection[bytes]) -> Answer:
+        """Return ident_key, kind, neighbour, neighbour_kind, seen."""
+        seen: dict[tuple[bytes, int, bytes, int], int] = {}
         for row in self.tables.identity_links:
             if row.ident_key in keys:
-                kinds[row.ident_key] = row.kind
-                links = seen.setdefault((row.ident_key, row.neighbour_kind), {})
-                links[row.neighbour] = min(row.first_seen, links.get(row.neighbour, row.first_seen))
-        return tuple(
-            sorted(
-                (key, kinds[key], neighbour_kind, len(links), min(links.values()), tuple(sorted(links.items())))
-                for (key, neighbour_kind), links in seen.items()
-            )
-        )
+                link = (row.ident_key, row.kind, row.neighbour, row.neighbour_kind)
+                seen[link] = min(row.first_seen, seen.get(link, row.first_seen))
+        return tuple(sorted((*link, first) for link, first in seen.items()))
 
     def kinds(self, keys: Collection[bytes]) -> Answer:
         """Return ident_key, kind of subjects."""

@@ -18,14 +18,12 @@ Row = dict[str, Any]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 MARGIN = timedelta(seconds=120)
-LINK = pl.Struct({"neighbour": pl.Binary(), "seen": TIME})
-HOODS = {
+LINKS = {
     "ident_key": pl.Binary(),
     "kind": pl.Int8(),
+    "neighbour": pl.Binary(),
     "neighbour_kind": pl.Int8(),
-    "neighbours": pl.UInt32(),
-    "first_seen": TIME,
-    "links": pl.List(LINK),
+    "seen": TIME,
 }
 STATEMENTS = {
     "a": pl.Binary(),
@@ -70,7 +68,7 @@ class MemoryWarehouse:
     def __init__(self) -> None:
         self.versions = [START]
         self.touchpoints: list[Row] = []
-        self.links: dict[tuple[bytes, bytes], Row] = {}
+        self.links_by_ends: dict[tuple[bytes, bytes], Row] = {}
         self.statement_rows: list[Row] = []
         self.landed: list[Row] = []
         self.rejected: list[Row] = []
@@ -89,7 +87,7 @@ class MemoryWarehouse:
     def insert_links(self, frame: pl.DataFrame) -> None:
         """Append; the earliest and the latest of each link stay."""
         for row in frame.to_dicts():
-            known = self.links.setdefault((row["ident_key"], row["neighbour"]), row)
+            known = self.links_by_ends.setdefault((row["ident_key"], row["neighbour"]), row)
             known["first_seen"] = min(known["first_seen"], row["first_seen"])
             known["first_landed_at"] = min(known["first_landed_at"], row["first_landed_at"])
             known["landed_at"] = max(known["landed_at"], row["landed_at"])
@@ -111,26 +109,22 @@ class MemoryWarehouse:
         self.versions.append(max(self._now, max(self.versions) + TICK))
         return self.versions[-1]
 
-    def neighbourhoods(self, keys: pl.Series) -> pl.DataFrame:
-        """Group the links of identifiers by the kind of the other end."""
-        groups: dict[tuple[bytes, int], list[Row]] = {}
-        for key in keys.to_list():
-            for (end, _), row in self.links.items():
-                if end == key:
-                    groups.setdefault((key, row["neighbour_kind"]), []).append(row)
+    def links(self, keys: pl.Series) -> pl.DataFrame:
+        """Tell the links of identifiers."""
+        asked = set(keys.to_list())
         return _frame(
             (
                 {
-                    "ident_key": key,
-                    "kind": rows[0]["kind"],
-                    "neighbour_kind": kind,
-                    "neighbours": len(rows),
-                    "first_seen": min(row["first_seen"] for row in rows),
-                    "links": [{"neighbour": row["neighbour"], "seen": row["first_seen"]} for row in rows],
+                    "ident_key": end,
+                    "kind": row["kind"],
+                    "neighbour": row["neighbour"],
+                    "neighbour_kind": row["neighbour_kind"],
+                    "seen": row["first_seen"],
                 }
-                for (key, kind), rows in groups.items()
+                for (end, _), row in self.links_by_ends.items()
+                if end in asked
             ),
-            HOODS,
+            LINKS,
         )
 
     def kinds(self, keys: pl.Series) -> pl.DataFrame:
@@ -162,7 +156,7 @@ class MemoryWarehouse:
         """Return the neighbours whose row may be older than the crossing."""
         waiting: dict[bytes, datetime] = {}
         for hub in hubs.to_dicts():
-            own = [row for (end, _), row in self.links.items() if end == hub["ident_key"]]
+            own = [row for (end, _), row in self.links_by_ends.items() if end == hub["ident_key"]]
             towards = sorted(row["first_landed_at"] for row in own if row["neighbour_kind"] == hub["neighbour_kind"])
             at = self._complete(towards[hub["cap"]])
             for row in own:
@@ -178,7 +172,7 @@ class MemoryWarehouse:
 
     def stale_identifiers(self, limit: int, since: datetime | None = None) -> pl.Series:  # noqa: ARG002 - of the protocol
         """Return identifiers whose facts may be newer than their row."""
-        stamped = [(row["ident_key"], row["landed_at"]) for row in [*self.touchpoints, *self.links.values()]]
+        stamped = [(row["ident_key"], row["landed_at"]) for row in [*self.touchpoints, *self.links_by_ends.values()]]
         stamped += [(row["a"], row["landed_at"]) for row in self.statement_rows]
         stale = {key for key, at in stamped if self._version(key) <= self._complete(at)}
         return pl.Series("ident_key", sorted(stale)[:limit], pl.Binary)
