@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import fastavro
 
+from pipeline.contracts.columnwise import Columns, encode_columns
 from pipeline.contracts.encoding import Write, record_writer
 from pipeline.contracts.schemas import WriterSchema, fields_of, internal_schema, internal_schema_by_fingerprint
 from pipeline.contracts.wire import Framed, encode_single_object, split
@@ -43,9 +44,10 @@ def decode_dirty(value: bytes) -> Dirty:
     return dirty
 
 
-def encode_journey_update(update: Mapping[str, Any]) -> bytes:
-    """Return a record of `journeys.updated`; times are epoch milliseconds, the version epoch microseconds."""
-    return _encode("journeys_updated", update)
+def encode_journey_updates(columns: Columns) -> list[bytes]:
+    """Return records of `journeys.updated`; times are epoch milliseconds, the version epoch microseconds."""
+    schema = internal_schema("journeys_updated")
+    return encode_columns(fields_of(schema), columns, encode_single_object(schema.fingerprint, b""))
 
 
 def decode_journey_update(value: bytes) -> dict[str, Any]:

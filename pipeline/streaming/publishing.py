@@ -7,7 +7,7 @@ drained, never dropped. Journeys are published keyed by their id, so a compacted
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -17,11 +17,13 @@ from confluent_kafka import KafkaException, Producer
 
 from pipeline.config import KafkaSettings
 from pipeline.contracts.topics import JOURNEYS_UPDATED
-from pipeline.contracts.updates import encode_journey_update
+from pipeline.contracts.updates import encode_journey_updates
 
 # librdkafka's own word for "the key decides".
 PARTITION_UA = -1
 DELIVERY_TIMEOUT = timedelta(seconds=30)
+# Asking for delivery reports after every record takes longer than handing it over.
+_REPORTS_AT_ONCE = 200
 
 
 class BrokerUnavailable(Exception):  # noqa: N818 - the name is the instruction
@@ -80,6 +82,8 @@ class KafkaWriter:
         for record in records:
             pending.expect()
             self._produce(record, pending.delivered)
+            if pending.expected % _REPORTS_AT_ONCE == 0:
+                self._producer.poll(0)
         deadline = time.monotonic() + DELIVERY_TIMEOUT.total_seconds() + 5
         while pending.missing and time.monotonic() < deadline:
             self._producer.poll(0.1)
@@ -137,7 +141,6 @@ class KafkaWriter:
                 continue
             except KafkaException as error:
                 raise BrokerUnavailable(f"topic {record.topic}: {error}") from error
-            self._producer.poll(0)
             return
 
 
@@ -187,27 +190,26 @@ class JourneyPublisher:
             if not changes.is_empty():
                 self._undelivered.append(changes)
             for waiting in list(self._undelivered):
-                self._writer.write(_journey_record(change) for change in _as_updates(waiting).iter_rows(named=True))
+                self._writer.write(_journey_records(waiting))
                 self._undelivered.pop(0)
 
 
-def _as_updates(changes: pl.DataFrame) -> pl.DataFrame:
-    return changes.with_columns(
+def _journey_records(changes: pl.DataFrame) -> Iterator[Outgoing]:
+    updates = changes.with_columns(
         pl.col("version").dt.epoch("us"),
-        pl.col("started_at").dt.epoch("ms"),
-        pl.col("ended_at").dt.epoch("ms"),
+        pl.col("started_at", "ended_at").dt.epoch("ms"),
+        _uuid_text("journey_id"),
+        _uuid_text("customer_uid"),
     )
+    standing = updates.filter(~pl.col("gone")).to_dict(as_series=False)
+    values = encode_journey_updates(standing)
+    for journey_id, value in zip(standing["journey_id"], values, strict=True):
+        yield Outgoing(JOURNEYS_UPDATED, journey_id.encode(), value)
+    for journey_id in updates.filter("gone")["journey_id"]:
+        yield Outgoing(JOURNEYS_UPDATED, journey_id.encode(), None)
 
 
-def _journey_record(change: dict[str, Any]) -> Outgoing:
-    key = _uuid_text(change["journey_id"]).encode()
-    if change.pop("gone"):
-        return Outgoing(JOURNEYS_UPDATED, key, None)
-    change["journey_id"] = key.decode()
-    change["customer_uid"] = _uuid_text(change["customer_uid"])
-    return Outgoing(JOURNEYS_UPDATED, key, encode_journey_update(change))
-
-
-def _uuid_text(value: bytes) -> str:
-    text = value.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _uuid_text(column: str) -> pl.Expr:
+    digits = pl.col(column).bin.encode("hex")
+    places = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
+    return pl.concat_str([digits.str.slice(*place) for place in places], separator="-").alias(column)
