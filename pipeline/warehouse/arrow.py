@@ -54,12 +54,19 @@ def arrow_table(frame: pl.DataFrame, table: Table) -> pa.Table:
     source = frame.select(table.column_names).rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     columns = []
     for column in table.columns:
-        values = source.column(column.name).combine_chunks()
+        values = _whole(source.column(column.name))
         try:
             columns.append(converted(values, column.type))
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise WarehouseRefused(f"{table.name}.{column.name}: {error}") from error
     return pa.Table.from_arrays(columns, names=list(table.column_names))
+
+
+def _whole(column: "pa.ChunkedArray[Any]") -> AnyArray:
+    """Return a column as one array; `combine_chunks` would copy the one that it already is."""
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    assert isinstance(whole, pa.Array)
+    return whole
 
 
 def converted(values: AnyArray, clickhouse_type: str) -> AnyArray:
