@@ -14,11 +14,11 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy.stats import poisson
 
+from pipeline.findings.dating import dated
+from pipeline.findings.intervals import newcombe
 from pipeline.findings.rules import IncidentRules
 from pipeline.findings.scan import (
-    Ints,
     Series,
     Stretches,
     chosen,
@@ -86,11 +86,13 @@ class Candidate:
     @property
     def weight(self) -> float:
         """
-        The excess times the squared difference of the rates: how much it explains, and how purely.
+        The excess times the square of what the rates differ by at least: how much it explains, and how purely.
 
-        Of several stretches that hold the same customers, the segment and kind that is at fault has the greatest.
+        Of several stretches that hold the same customers, the segment and kind that is at fault has the greatest. The
+        least difference is that of the interval: of two as pure the one wins that is better known.
         """
-        return self.excess * (self.hits / self.cases - self.baseline_hits / self.baseline_cases) ** 2
+        low, _ = newcombe(self.hits, self.cases, self.baseline_hits, self.baseline_cases)
+        return self.excess * max(low, 0.0) ** 2
 
     @property
     def from_at(self) -> datetime:
@@ -168,11 +170,11 @@ def _of_series(
         if best is None:
             return
         start, end = int(best.start[0]), int(best.end[0])
-        inner_start, inner_end = _without_stragglers(left, start, end, rules)
-        core = counted(left, inner_start, inner_end, rules)
-        # Where the core alone would be no incident, what was cut off belongs to it.
-        if log_p(core)[0] <= log_level:
-            best = core
+        inner_start, inner_end = dated(left, start, end, rules)
+        likeliest = counted(left, inner_start, inner_end, rules)
+        # Days that alone would be no incident do not date one.
+        if log_p(likeliest)[0] <= log_level:
+            best = likeliest
         else:
             inner_start, inner_end = start, end
         later = np.flatnonzero(series.cases[inner_end:])
@@ -187,29 +189,9 @@ def _of_series(
             baseline_hits=int(best.outside_k[0]),
             log_p=float(log_p(best)[0]),
         )
-        left.cases[start:end] = 0
-        left.hits[start:end] = 0
-
-
-def _without_stragglers(series: Series, start: int, end: int, rules: IncidentRules) -> tuple[int, int]:
-    """Cut off what lies behind a pause, at either edge, if it has too few hits for its days to belong to the rest."""
-    hits = series.hits[start:end]
-    end = start + _core_end(hits, rules)
-    start = end - _core_end(series.hits[start:end][::-1], rules)
-    return start, end
-
-
-def _core_end(hits: Ints, rules: IncidentRules) -> int:
-    """Return after how many days the core of a stretch ends: Poisson's law says how many hits the rest should have."""
-    struck = np.flatnonzero(hits)
-    end = int(struck[-1]) + 1
-    for before, after in zip(struck[-2::-1].tolist(), struck[:0:-1].tolist(), strict=True):
-        core, rest = int(hits[: before + 1].sum()), int(hits[after:end].sum())
-        expected = core / (before + 1 - int(struck[0])) * (end - before - 1)
-        is_rare = poisson.cdf(rest, expected) < rules.straggler
-        if after - before > 1 and core >= max(rest, rules.least_hits) and is_rare:
-            end = before + 1
-    return end
+        taken = slice(min(start, inner_start), max(end, inner_end))
+        left.cases[taken] = 0
+        left.hits[taken] = 0
 
 
 def _best(series: Series, log_level: float, rules: IncidentRules) -> Stretches | None:

@@ -18,8 +18,6 @@ class IncidentRules:
         least_baseline_cases: Least cases of the days around.
         least_odds_ratio: Least ratio of the odds within to those around.
         same_cause: Share of the customers hit from which on they make an incident a part of those that hit them too.
-        straggler: Hits behind a pause are cut off where chance would bring so few at the rate of the rest with less
-            than this probability.
     """
 
     level: float = 0.01
@@ -31,4 +29,3 @@ class IncidentRules:
     least_baseline_cases: int = 10
     least_odds_ratio: float = 3.0
     same_cause: float = 0.5
-    straggler: float = 0.0025

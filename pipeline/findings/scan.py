@@ -80,6 +80,9 @@ def _counted(series: Series, start: Ints, end: Ints, rules: IncidentRules) -> St
     first = np.maximum(start - rules.baseline_days, 0)
     last = np.minimum(end + rules.baseline_days, len(series.cases))
     n, k = n_sum[end] - n_sum[start], k_sum[end] - k_sum[start]
+    # Where too little happens to compare with, all days are around it.
+    is_rare = n_sum[last] - n_sum[first] - n < rules.least_baseline_cases
+    first, last = np.where(is_rare, 0, first), np.where(is_rare, len(series.cases), last)
     return Stretches(start, end, n, k, n_sum[last] - n_sum[first] - n, k_sum[last] - k_sum[first] - k)
 
 

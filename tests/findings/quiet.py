@@ -28,6 +28,8 @@ from tests.embedded.servers import new_warehouse
 from tests.streaming.test_stitcher import RECEIVED_MS, Shop, make_shop
 
 SEEDS = 20
+# Shops that nothing was chosen by; docs/what-hurts.md tells of the others.
+FIRST_STORIES = 401
 MOST_FALSE = 1
 END = datetime.fromtimestamp(RECEIVED_MS / 1000, UTC).replace(hour=0, minute=0, day=25, month=4)
 
@@ -92,7 +94,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.findings.quiet", description=__doc__)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--stories", type=int, default=5, help="seeds with stories")
+    parser.add_argument("--stories", type=int, default=6, help="seeds with stories")
+    parser.add_argument("--first-stories", type=int, default=FIRST_STORIES)
     arguments = parser.parse_args()
     false = missed = 0
     seeds = range(arguments.first, arguments.first + arguments.seeds)
@@ -101,7 +104,7 @@ def main() -> None:
         with open_shops(ClickHouseSettings(url=SecretStr(f"{server.url}/quiet"))) as shops:
             for seed in seeds:
                 false += _say(f"quiet {seed}", shops.incidents(shop_of(seed, stories=False)))
-            for seed in seeds[: arguments.stories]:
+            for seed in range(arguments.first_stories, arguments.first_stories + arguments.stories):
                 missed += _judged(seed, shops)
     sys.stdout.write(
         f"{false} false incidents over {arguments.seeds} quiet seeds; {missed} stories missed or misdated\n"

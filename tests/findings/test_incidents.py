@@ -109,6 +109,24 @@ def test_a_straggler_after_a_long_pause_is_not_part_of_it() -> None:
     assert (found.hits, found.last_day) == (40, MONDAY + timedelta(days=63))
 
 
+def test_days_without_a_hit_behind_the_last_do_not_belong_to_it() -> None:
+    """Ten days on is a case that did not hit; a stretch up to there would be compared with ten days more."""
+    rare: list[Day] = [(1, 0), (0, 0)] * 45
+    (found,) = candidates([*rare, (5, 5), (1, 1), (4, 3), (0, 0), (2, 2), (1, 1), (1, 1), *[(0, 0)] * 9, *rare])
+    assert (found.hits, found.first_day, found.last_day) == (13, _day(90), MONDAY + timedelta(days=96))
+
+
+def test_a_day_of_the_week_before_of_which_every_case_hit_belongs_to_it() -> None:
+    """One of one, two days of which nothing is known, then thirteen of fourteen: nothing like it in all days around."""
+    rare: list[Day] = [(1, 0), (0, 0)] * 45
+    (found,) = candidates([*rare, (1, 1), (0, 0), (0, 0), (4, 4), (3, 3), (3, 2), (2, 2), (2, 2), *rare])
+    assert (found.hits, found.first_day) == (14, _day(90))
+
+
+def _day(number: int) -> int:
+    return (MONDAY + timedelta(days=number) - date(1970, 1, 1)).days
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     rows = counts((EVERYTHING, [*QUIET, *[(10, 9)] * 5, *QUIET]), (SWIFT, [*QUIET, *[(5, 5)] * 5, *QUIET]))
     shuffled = rows.sample(fraction=1, shuffle=True, seed=3)

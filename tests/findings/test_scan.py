@@ -60,10 +60,12 @@ def test_every_stretch_has_its_surroundings() -> None:
     rows = zip(made.start, made.end, made.n, made.k, made.outside_n, made.outside_k, strict=True)
     assert [tuple(map(int, row)) for row in rows] == [
         (0, 1, 4, 1, 3, 2),
+        (0, 2, 7, 3, 7, 5),
         (1, 2, 3, 2, 4, 1),
         (3, 4, 2, 0, 5, 5),
+        (3, 5, 7, 5, 7, 3),
         (4, 5, 5, 5, 2, 0),
-        # Nothing that begins or ends on the day without cases, and (0, 2) has no case beside it, nor has (3, 5).
+        # Nothing begins or ends on the day without cases; (0, 2) and (3, 5) have no case beside them: all days count.
     ]
 
 
