@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from pipeline.config import IdentitySettings
 from pipeline.identity.normalise import normaliser
@@ -113,8 +114,7 @@ def event_uids(frame: pl.DataFrame, hash_key: bytes) -> pl.Series:
             pl.col("subject").bin.encode("hex"),
         ).cast(pl.Binary)
     ).to_series()
-    hashed = _digests(_hasher(_EVENT, KEY_BYTES, hash_key), messages.to_list())
-    return pl.Series("event_uid", hashed, dtype=pl.Binary)
+    return _keys("event_uid", b"".join(_digests(_hasher(_EVENT, KEY_BYTES, hash_key), messages.to_list())))
 
 
 def content_versions(frame: pl.DataFrame, hash_key: bytes) -> pl.Series:
@@ -137,10 +137,7 @@ def content_versions(frame: pl.DataFrame, hash_key: bytes) -> pl.Series:
     version[:, :4] = _big_endian(frame["revision"].cast(pl.Int64).to_numpy().clip(0, _MAX_REVISION))[:, 4:]
     version[:, 4:10] = np.frombuffer(hashes, dtype=np.uint8).reshape(rows, _CONTENT_HASH_BYTES)
     version[:, 10:] = _big_endian(_MAX_48 - received.clip(0, _MAX_48))[:, 2:]
-    whole = version.tobytes()
-    return pl.Series(
-        "content_version", [whole[at : at + KEY_BYTES] for at in range(0, len(whole), KEY_BYTES)], dtype=pl.Binary
-    )
+    return _keys("content_version", version.tobytes())
 
 
 class KeyRing:
@@ -183,7 +180,7 @@ class KeyRing:
 
     def keys_of(self, frame: pl.DataFrame) -> pl.Series:
         """
-        Return the keys of many values, each distinct one looked up once.
+        Return the keys of many values; hand in distinct ones, for each row is looked up.
 
         Args:
             frame: kind (String, Categorical or Enum), value (String, as sent; null: identifies nobody).
@@ -191,17 +188,29 @@ class KeyRing:
         Returns:
             `ident_key` of every row (Binary); null where the value identifies nobody.
         """
-        pairs = frame.select(pl.col("kind").cast(pl.String), pl.col("value"))
-        distinct = pairs.unique(maintain_order=True).drop_nulls()
-        kinds, values = distinct["kind"].to_list(), distinct["value"].to_list()
-        keys = pl.Series("ident_key", [self.key_of(k, v) for k, v in zip(kinds, values, strict=True)], dtype=pl.Binary)
-        return pairs.join(
-            distinct.with_columns(keys), on=["kind", "value"], how="left", maintain_order="left"
-        ).get_column("ident_key")
+        is_plain, normal = self._normalise.columns(pl.col("kind"), pl.col("value"))
+        read = frame.select(pl.col("kind").cast(pl.String), "value").select(
+            "kind", "value", is_plain=is_plain, normal=pl.when(is_plain).then(normal)
+        )
+        # Hashing a plain value takes no longer than to remember it.
+        hashed = read.select(_message(pl.col("kind")) + _message(pl.col("normal"))).to_series().drop_nulls()
+        digests = _digests(self._hasher, hashed.cast(pl.Binary).to_list())
+        keys = pl.Series("ident_key", [None], dtype=pl.Binary).new_from_index(0, read.height)
+        keys = keys.scatter(read["normal"].is_not_null().arg_true(), pl.Series(digests, dtype=pl.Binary))
+        others = read["is_plain"].not_().arg_true()
+        if len(others):
+            found = [self.key_of(kind, value) for kind, value in read[others].select("kind", "value").iter_rows()]
+            keys = keys.scatter(others, pl.Series(found, dtype=pl.Binary))
+        return keys
 
 
 def _milliseconds(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.Datetime("ms", "UTC")).to_physical()
+
+
+def _message(text: pl.Expr) -> pl.Expr:
+    """Return what `_sized` gives for every text of a column."""
+    return pl.concat_str(text.str.len_bytes().cast(pl.String), pl.lit(":"), text)
 
 
 def _sized(text: str) -> bytes:
@@ -228,6 +237,13 @@ def _digests(hasher: "hashlib.blake2b", messages: Iterable[bytes]) -> list[bytes
         copy.update(message)
         digests.append(copy.digest())
     return digests
+
+
+def _keys(name: str, packed: bytes) -> pl.Series:
+    """Return values of 16 bytes that stand side by side."""
+    size = pa.binary(KEY_BYTES)
+    values = pa.FixedSizeBinaryArray.from_buffers(size, len(packed) // KEY_BYTES, [None, pa.py_buffer(packed)])
+    return pl.Series(name, values, dtype=pl.Binary)
 
 
 def _big_endian(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

@@ -8,9 +8,15 @@ nothing. It never judges whether a value is plausible: what cannot be parsed as 
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
+
+import polars as pl
 
 from pipeline.config import IdentitySettings
 from pipeline.identity.phones import e164
+
+# Printable ASCII that neither begins nor ends with a blank: NFKC and trimming leave it, and its cases are A to Z.
+_PLAIN: Final = "^[!-~](?:[ -~]*[!-~])?$"
 
 
 class Normaliser:
@@ -51,6 +57,19 @@ class Normaliser:
             if len(text) > self._longest_blocked and text.strip("0"):
                 return True
         return self(kind, value) is not None
+
+    def columns(self, kind: pl.Expr, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+        """
+        Return whether values are so plain that columns can be normalised, and the normal form of such values.
+
+        Where it is, the normal form is what calling this gives; null where the value identifies nobody.
+        """
+        is_plain = value.str.contains(_PLAIN) & (kind != "phone")
+        lower = value.str.to_lowercase()
+        is_nobody = lower.is_in(pl.Series(sorted(self._blocked), dtype=pl.String).implode()) | (
+            value.str.strip_chars("0") == ""
+        )
+        return is_plain, pl.when(~is_nobody).then(pl.when(kind == "email").then(lower).otherwise(value))
 
     def _identifies_nobody(self, text: str) -> bool:
         # Stripping zeros leaves nothing of the empty text and of all zeros of any length.

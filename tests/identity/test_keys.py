@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IdentitySettings
+from pipeline.contracts.kinds import KINDS
 from pipeline.identity.keys import (
     KeyRing,
     content_hash,
@@ -69,6 +70,12 @@ def test_the_greatest_content_is_the_latest_revision_then_the_hash_then_the_earl
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 times = st.integers(-(2**41), 2**43)
+plain = st.one_of(
+    st.text(st.characters(min_codepoint=0, max_codepoint=0x7F), max_size=6),
+    st.sampled_from(
+        ["0", "000", "0x0", " a", "a ", "NULL", "Unknown", "A B", "None", "+49 170 1234567", "\x1ca", "a\n"]
+    ),
+)
 
 
 @given(st.lists(st.tuples(texts, texts, times, st.binary(min_size=16, max_size=16)), max_size=5))
@@ -119,3 +126,10 @@ def test_times_of_a_column_are_milliseconds() -> None:
     frame = pl.DataFrame({"source": ["s"], "event_id": ["e"], "occurred_at": [at], "subject": [bytes(16)]})
     expected = event_uid("s", "e", 1_772_359_440_000, bytes(16), SECRET)
     assert event_uids(frame, SECRET).to_list() == [expected]
+
+
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.one_of(texts, plain)), max_size=8))
+def test_a_ring_gives_for_a_column_what_it_gives_one_by_one(pairs: list[tuple[str, str]]) -> None:
+    ring = KeyRing(SETTINGS)
+    frame = pl.DataFrame(pairs, schema={"kind": pl.String, "value": pl.String}, orient="row")
+    assert ring.keys_of(frame).to_list() == [ring.key_of(kind, value) for kind, value in pairs]

@@ -21,6 +21,7 @@ from pipeline.contracts.types import STATEMENT_TYPES
 from pipeline.identity.keys import KeyRing
 
 _Numbers = npt.NDArray[np.int64]
+_KIND_NAMES = pl.lit(pl.Series(KINDS, dtype=pl.String))
 _ORDER_BITS = 32
 _ORDER_MASK = 0xFFFFFFFF
 _NOBODY = Problem(Reason.NO_IDENTIFIER, "/identities", "none of its identifiers identifies anybody")
@@ -121,23 +122,24 @@ def identify(envelopes: pl.DataFrame, keyring: KeyRing) -> tuple[Identifiers, di
     Returns:
         The identifiers, and a problem for each row of which none identifies anybody.
     """
-    named = envelopes.select("row", "identities").explode("identities", empty_as_null=False).unnest("identities")
-    given = [named.select("row", "kind", "value")]
+    sent = envelopes.select("row", "identities").explode("identities", empty_as_null=False).unnest("identities")
+    given = [sent.select("row", "kind", "value")]
     for kind in REFERENCE_KINDS:
         column = pl.col(f"refs.{kind}")
         referred = envelopes.filter(column.is_not_null())
         given.append(referred.select("row", pl.lit(KIND_RANK[kind], pl.Int64).alias("kind"), column.alias("value")))
     distinct = pl.concat(given).group_by("kind", "value").agg("row")
-    kinds, values = distinct["kind"].to_list(), distinct["value"].to_list()
-    keys = [keyring.key_of(KINDS[kind], value) for kind, value in zip(kinds, values, strict=True)]
-    keyed = distinct.select("kind", "row", pl.Series("ident_key", keys, dtype=pl.Binary)).drop_nulls("ident_key")
+    named = distinct.select(_KIND_NAMES.gather(pl.col("kind")).alias("kind"), "value")
+    keyed = distinct.select("kind", "row", keyring.keys_of(named)).drop_nulls("ident_key")
     known, orders = _in_order(keyed.select("kind", "ident_key"))
-    rows = keyed["row"].explode(empty_as_null=False).to_numpy().astype(np.int64)
-    pairs = np.sort(rows << _ORDER_BITS | np.repeat(orders, keyed["row"].list.len().to_numpy()))
+    paired = keyed["row"].explode(empty_as_null=False).to_numpy().astype(np.int64)
+    pairs = np.sort(paired << _ORDER_BITS | np.repeat(orders, keyed["row"].list.len().to_numpy()))
     pairs = pairs[_is_first(pairs)]
     identifiers = Identifiers(known, pairs >> _ORDER_BITS, pairs & _ORDER_MASK)
-    nobody = np.setdiff1d(envelopes["row"].to_numpy(), identifiers.rows)
-    return identifiers, {int(row): _NOBODY for row in nobody}
+    rows = envelopes["row"].to_numpy()
+    has_anybody = np.zeros(int(rows.max(initial=0)) + 1, dtype=np.bool_)
+    has_anybody[identifiers.rows] = True
+    return identifiers, {int(row): _NOBODY for row in rows[~has_anybody[rows]]}
 
 
 def _in_order(keyed: pl.DataFrame) -> tuple[pl.DataFrame, _Numbers]:
