@@ -1,12 +1,14 @@
 """
 Everything that can be derived from a touchpoint alone, for a whole batch of them.
 
-Columns are worked on by Polars, what needs a rule only once per distinct value. The result depends on nothing but the
-row: the same touchpoint is enriched alike today and in a replay.
+Touchpoints that say the same of where they come from are worked on once, for pages and programs repeat. The result
+depends on nothing but the row: the same touchpoint is enriched alike today and in a replay.
 """
 
 from urllib.parse import unquote_plus
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline.contracts.kinds import INTERACTIVE_CHANNELS
@@ -35,8 +37,9 @@ def enrich(frame: pl.DataFrame) -> pl.DataFrame:
         is no interaction and names no origin either (a delivery has no channel group).
     """
     utm: list[str] = [name for name in UTM_FIELDS if name in frame.columns]
-    work = frame.with_columns(pl.col("url", "referrer", "user_agent", "channel", *utm).fill_null(""))
-    work = _with_utm(work, utm)
+    read = frame.select(pl.col("url", "referrer", "user_agent", "channel", *utm).fill_null(""))
+    distinct, places = _distinct(read)
+    work = _with_utm(distinct, utm)
     work = work.with_columns(
         referrer_domain=_host("referrer"),
         _own=_host("url"),
@@ -45,7 +48,21 @@ def enrich(frame: pl.DataFrame) -> pl.DataFrame:
         .otherwise(None)
         .fill_null(""),
     )
-    return _with_channel_group(_with_user_agent(work)).drop("_own", "_click")
+    enriched = _with_channel_group(_with_user_agent(work)).drop("_own", "_click")
+    return frame.with_columns(enriched[places])
+
+
+def _distinct(frame: pl.DataFrame) -> tuple[pl.DataFrame, npt.NDArray[np.uint32]]:
+    """Return the distinct lines of a frame of texts, and for each of its lines the place of the equal one."""
+    # Columns without text, which are most, need not be compared.
+    used = [column.name for column in frame if column.str.len_bytes().max()]
+    if not used:
+        return frame.head(1), np.zeros(frame.height, dtype=np.uint32)
+    lines = pl.int_range(pl.len(), dtype=pl.UInt32).alias("_line")
+    equal = frame.select(*used, lines).group_by(used).agg("_line")["_line"]
+    places = np.empty(frame.height, dtype=np.uint32)
+    places[equal.explode().to_numpy()] = np.repeat(np.arange(len(equal), dtype=np.uint32), equal.list.len().to_numpy())
+    return frame[equal.list.first()], places
 
 
 def _host(column: str) -> pl.Expr:
