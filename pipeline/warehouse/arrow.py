@@ -42,7 +42,8 @@ def arrow_table(frame: pl.DataFrame, table: Table) -> pa.Table:
         table: The declaration.
 
     Returns:
-        The same rows, columns in the table's order.
+        The same rows, columns in the table's order, without those that hold nothing but what ClickHouse fills in where
+        a column is not sent: most columns of most batches, and reading them takes more time than making them.
 
     Raises:
         WarehouseRefused: If columns are missing or unknown, or a value does not fit its type.
@@ -52,14 +53,28 @@ def arrow_table(frame: pl.DataFrame, table: Table) -> pa.Table:
     if missing or unknown:
         raise WarehouseRefused(f"{table.name}: columns missing {missing}, unknown {unknown}")
     source = frame.select(table.column_names).rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    columns = []
+    columns: dict[str, AnyArray] = {}
     for column in table.columns:
         values = _whole(source.column(column.name))
         try:
-            columns.append(converted(values, column.type))
+            made = converted(values, column.type)
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise WarehouseRefused(f"{table.name}.{column.name}: {error}") from error
-    return pa.Table.from_arrays(columns, names=list(table.column_names))
+        if column.name in table.order_by or not _is_filled_in(made):
+            columns[column.name] = made
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _is_filled_in(values: AnyArray) -> bool:
+    """Tell whether all values are null, an empty text or an empty list: what a column that is not sent has."""
+    if values.null_count:
+        return bool(values.null_count == len(values))
+    if isinstance(values, pa.LargeListArray | pa.LargeStringArray | pa.LargeBinaryArray):
+        offset_buffer = values.buffers()[1]
+        assert offset_buffer is not None
+        offsets = np.frombuffer(memoryview(offset_buffer), np.int64)
+        return bool(offsets[values.offset] == offsets[values.offset + len(values)])
+    return isinstance(values, pa.BooleanArray) and not values.true_count
 
 
 def _whole(column: "pa.ChunkedArray[Any]") -> AnyArray:

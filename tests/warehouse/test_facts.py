@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.warehouse.arrow import split_arguments
+from pipeline.warehouse.arrow import arrow_table, split_arguments
+from pipeline.warehouse.declarations import Table, columns_of
 from pipeline.warehouse.errors import WarehouseRefused, WarehouseUnavailable
 from pipeline.warehouse.facts import FactStore
 from tests.warehouse import rows
@@ -161,3 +162,38 @@ def test_arguments_are_split_at_top_level_only() -> None:
         "kind Enum8('a, b' = 0)",
         "key Tuple(x Int8, y Int8)",
     ]
+
+
+def test_only_what_holds_something_is_sent() -> None:
+    table = Table(
+        name="some",
+        comment="",
+        engine="MergeTree",
+        order_by=("key",),
+        columns=columns_of(
+            [
+                ("key", "String", "Empty, but part of the key."),
+                ("text", "String", "Empty."),
+                ("amount", "Nullable(Int64)", "Null."),
+                ("list", "Array(String)", "Empty."),
+                ("flag", "Bool", "False."),
+                ("some_text", "String", "Empty in one row."),
+                ("some_amount", "Nullable(Int64)", "Null in one row."),
+                ("zero", "UInt32", "No empty value."),
+            ]
+        ),
+    )
+    nothing: list[str] = []
+    frame = pl.DataFrame(
+        {
+            "key": ["", ""],
+            "text": ["", ""],
+            "amount": pl.Series([None, None], dtype=pl.Int64),
+            "list": pl.Series([nothing, nothing], dtype=pl.List(pl.String)),
+            "flag": [False, False],
+            "some_text": ["", "a"],
+            "some_amount": [None, 0],
+            "zero": pl.Series([0, 0], dtype=pl.UInt32),
+        }
+    )
+    assert arrow_table(frame, table).column_names == ["key", "some_text", "some_amount", "zero"]
