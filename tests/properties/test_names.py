@@ -12,6 +12,7 @@ from pipeline.identity.keys import event_uid, ident_key
 from pipeline.identity.normalise import normalise
 from pipeline.streaming.decode.values import ValueDecoder
 from pipeline.streaming.decode.verdicts import judge
+from pipeline.streaming.landing.bodies import by_type
 from pipeline.streaming.landing.content import canonical_content
 from tests.oracle.identity import RANKS
 from tests.oracle.naming import Naming, content
@@ -52,6 +53,6 @@ def test_a_touchpoint_has_one_name(source: str, event_id: str, at: int, subject:
 def test_contents_of_all_types_are_told_apart_by_the_same_text() -> None:
     families = [row.family for row in touchpoint_types().values()]
     judged = judge(ValueDecoder(1_048_576).decode(all_golden()), places(families))
-    found = canonical_content(judged.envelopes, judged.bodies).to_list()
+    found = canonical_content(judged.envelopes, by_type(judged.bodies)).to_list()
     events = [decode_touchpoint(value) for value in all_golden()]
     assert found == [content(event) for event in events if isinstance(event, dict)]

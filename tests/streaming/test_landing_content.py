@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.contracts.types import touchpoint_types
 from pipeline.streaming.decode.values import ValueDecoder
 from pipeline.streaming.decode.verdicts import Judged, judge
+from pipeline.streaming.landing.bodies import by_type
 from pipeline.streaming.landing.content import canonical_content
 from tests.streaming.samples import all_golden, bits_of, encoded, event, golden, identity, places
 
@@ -24,7 +25,7 @@ def judged(values: Sequence[bytes], families: Sequence[str] = ()) -> Judged:
 def contents(values: Sequence[bytes], families: Sequence[str] = ()) -> list[str]:
     found = judged(values, families)
     assert found.rejections == []
-    return canonical_content(found.envelopes, found.bodies).to_list()
+    return canonical_content(found.envelopes, by_type(found.bodies)).to_list()
 
 
 def content_of(**changed: Any) -> str:
@@ -92,7 +93,7 @@ def test_neither_company_nor_the_order_of_columns_matters() -> None:
     found = judged(all_golden(), families)
     turned = {family: frame.select(reversed(frame.columns)) for family, frame in found.bodies.items()}
     envelopes = found.envelopes.select(reversed(found.envelopes.columns))
-    assert canonical_content(envelopes, dict(reversed(turned.items()))).to_list() == together
+    assert canonical_content(envelopes, by_type(dict(reversed(turned.items())))).to_list() == together
 
 
 def test_a_type_among_others_of_its_family_keeps_its_content() -> None:

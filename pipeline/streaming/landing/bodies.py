@@ -8,6 +8,7 @@ hashed from it (`content`).
 
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import polars as pl
 
@@ -16,46 +17,54 @@ from pipeline.contracts.schemas import body_fields
 from pipeline.contracts.types import STATEMENT_TYPES, touchpoint_types
 from pipeline.streaming.decode.events import BODY
 
+TypedBodies: TypeAlias = Sequence[tuple[str, str, pl.DataFrame]]
+"""Family, type, and `row` and flat body columns of the events of that type."""
+
 _NO_BODIES = pl.DataFrame(schema={"row": pl.UInt32, "body": pl.String})
 _SIDES = ("a", "b")
 
 
-def encode_bodies(bodies: Mapping[str, pl.DataFrame], statements: pl.DataFrame) -> pl.DataFrame:
+def encode_bodies(bodies: TypedBodies, statements: pl.DataFrame) -> pl.DataFrame:
     """
     Encode the bodies of events.
 
     Args:
-        bodies: `row`, `type` and flat body columns by family, of events whose fields are their type's own.
+        bodies: The bodies by type (`by_type`), of events whose fields are their type's own.
         statements: row, a, a_kind, b, b_kind of the statements among them.
 
     Returns:
         row, body (JSON); in no particular order.
     """
     encoded = [_NO_BODIES]
-    for family, frame in bodies.items():
-        for type_name, rows in rows_by_type(frame):
-            own = rows.select("row", *(pl.col(BODY + name).alias(name) for name in own_fields(family, type_name)))
-            if type_name in STATEMENT_TYPES:
-                own = own.drop(_SIDES).join(_stored_sides(statements), on="row").select(own.columns)
-            encoded.append(own.select("row", body=_json(own.drop("row"))))
+    for family, type_name, rows in bodies:
+        own = rows.select("row", *(pl.col(BODY + name).alias(name) for name in used_fields(family, type_name, rows)))
+        if type_name in STATEMENT_TYPES:
+            own = own.drop(_SIDES).join(_stored_sides(statements), on="row").select(own.columns)
+        encoded.append(own.select("row", body=_json(own.drop("row"))))
     return pl.concat(encoded)
 
 
-def rows_by_type(frame: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    """Split a family's bodies by the type of their event."""
-    parts = frame.partition_by("type", as_dict=True)
-    return [(str(type_name), rows) for (type_name,), rows in parts.items()]
+def by_type(bodies: Mapping[str, pl.DataFrame]) -> TypedBodies:
+    """Split the bodies of families by the type of their event; a field that none of a family's has costs nothing."""
+    typed = []
+    for family, frame in bodies.items():
+        if frame.is_empty():
+            continue
+        used = frame.select(column for column in frame if column.null_count() < frame.height)
+        typed += [(family, str(name), rows) for (name,), rows in used.partition_by("type", as_dict=True).items()]
+    return typed
 
 
-def own_fields(family: str, type_name: str) -> Sequence[str]:
-    """Return the body fields of a type in the order of its family's schema."""
+def used_fields(family: str, type_name: str, rows: pl.DataFrame) -> Sequence[str]:
+    """Return the body fields of a type that any of its rows has, in the order of its family's schema."""
     own = touchpoint_types()[type_name].body
-    return [name for name in body_fields(family) if name in own]
+    has_any = {column.name for column in rows if column.null_count() < rows.height}
+    return [name for name in body_fields(family) if name in own and BODY + name in has_any]
 
 
 def _json(own: pl.DataFrame) -> pl.Expr:
-    """Return the JSON objects of rows; a column that is null in all of them costs nothing."""
-    used = [column.name for column in own if column.null_count() < own.height]
+    """Return the JSON objects of rows, of their fields that are not null."""
+    used = own.columns
     if not used:
         return pl.lit("{}")
     if not any(own[name].null_count() for name in used):

@@ -15,17 +15,19 @@ U+001C to U+001F inside sent text are preceded by U+001C. A field that the envel
 field, only where it is not null, so that old events keep their content.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import polars as pl
 
 from pipeline.contracts.schemas import AvroField, body_fields, envelope_fields
 from pipeline.streaming.decode.events import BODY
-from pipeline.streaming.landing.bodies import own_fields, rows_by_type
+from pipeline.streaming.landing.bodies import TypedBodies, used_fields
 
 _PART_END, _FIELD_END, _ITEM_END = "\x1d", "\x1e", "\x1f"
 _FIRST_CONTROL = 0x1C
+_PIECE_BYTES = 65_536
 _CONTROLS = "[\x1c-\x1f]"
 _ESCAPED = "\x1c$0"
 
@@ -68,13 +70,13 @@ _ENVELOPE: tuple[str, ...] = (
 )
 
 
-def canonical_content(envelopes: pl.DataFrame, bodies: Mapping[str, pl.DataFrame]) -> pl.Series:
+def canonical_content(envelopes: pl.DataFrame, bodies: TypedBodies) -> pl.Series:
     """
     Return the canonical content of events.
 
     Args:
         envelopes: Flat columns of the envelope.
-        bodies: `row`, `type` and flat body columns by family, of the same events.
+        bodies: The bodies of the same events by type (`by_type`).
 
     Returns:
         One text per line of `envelopes`, in their order.
@@ -85,7 +87,7 @@ def canonical_content(envelopes: pl.DataFrame, bodies: Mapping[str, pl.DataFrame
         return content["text"]
     is_odd = content["text"].str.count_matches(_CONTROLS) != content["controls"]
     odd = content.filter(is_odd).select("row")
-    of_odd = {family: frame.join(odd, on="row", how="semi") for family, frame in bodies.items()}
+    of_odd = [(family, name, rows.join(odd, on="row", how="semi")) for family, name, rows in bodies]
     mended = _content(envelopes.join(odd, on="row", how="semi"), of_odd, is_escaped=True)
     return content.join(mended, on="row", how="left", maintain_order="left").select(
         pl.coalesce("text_right", "text").alias("text")
@@ -96,10 +98,12 @@ def _count_controls(texts: pl.Series) -> int:
     """Count our control characters in all texts together (in UTF-8 no other character has these bytes)."""
     data = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
     letters = np.frombuffer(memoryview(data or b""), dtype=np.uint8)
-    return int(np.count_nonzero(letters - np.uint8(_FIRST_CONTROL) < 4))
+    # Pieces that stay in the processor's cache are counted in a third of the time.
+    pieces = (letters[start : start + _PIECE_BYTES] for start in range(0, len(letters), _PIECE_BYTES))
+    return sum(int(np.count_nonzero(piece - np.uint8(_FIRST_CONTROL) < 4)) for piece in pieces)
 
 
-def _content(envelopes: pl.DataFrame, bodies: Mapping[str, pl.DataFrame], *, is_escaped: bool) -> pl.DataFrame:
+def _content(envelopes: pl.DataFrame, bodies: TypedBodies, *, is_escaped: bool) -> pl.DataFrame:
     """Return row, text, and the control characters that its form has; events as in `envelopes`, sorted by row."""
     fields = _envelope_fields()
     pieces: list[pl.Expr] = []
@@ -113,11 +117,7 @@ def _content(envelopes: pl.DataFrame, bodies: Mapping[str, pl.DataFrame], *, is_
         pieces += [pl.lit(ends), text.fill_null("")]
         counts += [] if controls is None else [controls]
         ends = ""
-    parts = [
-        _body_content(family, type_name, rows, is_escaped=is_escaped)
-        for family, frame in bodies.items()
-        for type_name, rows in rows_by_type(frame)
-    ]
+    parts = [_body_content(family, type_name, rows, is_escaped=is_escaped) for family, type_name, rows in bodies]
     in_order = pl.concat(parts).sort("row")
     return envelopes.with_columns(in_order["body_text"], in_order["body_controls"]).select(
         "row",
@@ -136,10 +136,8 @@ def _is_absent(column: pl.Series) -> bool:
 def _body_content(family: str, type_name: str, rows: pl.DataFrame, *, is_escaped: bool) -> pl.DataFrame:
     texts: list[pl.Expr] = []
     counts: list[pl.Expr] = []
-    for name in own_fields(family, type_name):
+    for name in used_fields(family, type_name, rows):
         column = pl.col(BODY + name)
-        if rows[BODY + name].null_count() == rows.height:
-            continue
         text, controls = _value(column, body_fields(family)[name], is_escaped=is_escaped)
         texts.append(pl.concat_str(pl.lit(name + _PART_END), text, pl.lit(_FIELD_END)))
         counts.append(column.is_not_null().cast(pl.UInt32) * 2)
@@ -166,15 +164,15 @@ def _value(given: pl.Expr, field: AvroField, *, is_escaped: bool) -> tuple[pl.Ex
     """Return a value's text (null stays null) and how many control characters its form has (None: none)."""
     match field.kind:
         case "record":
-            parts = _parts(given, field.fields, is_escaped=is_escaped)
+            parts = pl.concat_str(*_parts(given, field.fields, is_escaped=is_escaped))
             return pl.when(given.is_not_null()).then(parts), given.is_not_null().cast(pl.UInt32) * (
                 len(field.fields) - 1
             )
         case "array<string>":
-            return _list(given, _text(pl.element(), is_escaped=is_escaped)), _count(given, 1)
+            return _list(given, [_text(pl.element(), is_escaped=is_escaped)]), _count(given, 1)
         case "array<record>":
-            parts = _parts(pl.element(), field.fields, is_escaped=is_escaped)
-            return _list(given, parts), _count(given, len(field.fields))
+            item = _parts(pl.element(), field.fields, is_escaped=is_escaped)
+            return _list(given, item), _count(given, len(field.fields))
         case "string":
             return _text(given, is_escaped=is_escaped), None
         case "boolean":
@@ -186,13 +184,13 @@ def _value(given: pl.Expr, field: AvroField, *, is_escaped: bool) -> tuple[pl.Ex
             return given.cast(pl.String), None
 
 
-def _parts(given: pl.Expr, fields: Sequence[AvroField], *, is_escaped: bool) -> pl.Expr:
-    parts = (_value(given.struct.field(part.name), part, is_escaped=is_escaped)[0].fill_null("") for part in fields)
-    return pl.concat_str(parts, separator=_PART_END)
+def _parts(given: pl.Expr, fields: Sequence[AvroField], *, is_escaped: bool) -> list[pl.Expr]:
+    parts = [_value(given.struct.field(part.name), part, is_escaped=is_escaped)[0].fill_null("") for part in fields]
+    return [parts[0], *chain.from_iterable((pl.lit(_PART_END), part) for part in parts[1:])]
 
 
-def _list(given: pl.Expr, item: pl.Expr) -> pl.Expr:
-    return given.list.eval(pl.concat_str(item, pl.lit(_ITEM_END))).list.join("")
+def _list(given: pl.Expr, item: Sequence[pl.Expr]) -> pl.Expr:
+    return given.list.eval(pl.concat_str(*item, pl.lit(_ITEM_END))).list.join("")
 
 
 def _count(given: pl.Expr, controls: int) -> pl.Expr:

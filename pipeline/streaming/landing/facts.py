@@ -15,7 +15,7 @@ from pipeline.enrichment.enrich import enrich
 from pipeline.identity.keys import KeyRing, content_versions, event_uids
 from pipeline.streaming.decode.values import Rejection
 from pipeline.streaming.decode.verdicts import Judged
-from pipeline.streaming.landing.bodies import encode_bodies
+from pipeline.streaming.landing.bodies import by_type, encode_bodies
 from pipeline.streaming.landing.content import canonical_content
 from pipeline.streaming.landing.identifiers import Identifiers, identify, statement_sides
 
@@ -125,12 +125,13 @@ def _touchpoints(
     uids = event_uids(
         envelopes.select("source", "occurred_at", event_id="id").with_columns(subject=subjects["ident_key"]), hash_key
     )
-    content = canonical_content(envelopes, bodies)
+    typed = by_type(bodies)
+    content = canonical_content(envelopes, typed)
     versions = content_versions(envelopes.select("revision", "received_at").with_columns(content=content), hash_key)
     given = envelopes.select(*(pl.col(f"context.{name}").alias(name) for name in _ENRICHED_FROM), pl.col("channel"))
     enriched = enrich(given).select(_ENRICHED).with_columns(pl.col(pl.String).fill_null(""))
     # Every event has its line in each of these, in the order of rows.
-    stored = encode_bodies(bodies, sides).sort("row")
+    stored = encode_bodies(typed, sides).sort("row")
     return envelopes.select(_stored_columns()).with_columns(
         subjects["ident_key"], subjects["kind"], subjects["identities"], uids, versions, *enriched, stored["body"]
     )
