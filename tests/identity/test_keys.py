@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import IdentitySettings
@@ -78,6 +78,7 @@ plain = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(texts, texts, times, st.binary(min_size=16, max_size=16)), max_size=5))
 def test_event_uids_of_a_column(rows: list[tuple[str, str, int, bytes]]) -> None:
     frame = pl.DataFrame(
@@ -91,6 +92,7 @@ def test_event_uids_of_a_column(rows: list[tuple[str, str, int, bytes]]) -> None
     assert event_uids(as_times, SECRET).to_list() == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-1, 2**33), texts, times), max_size=5))
 def test_content_versions_of_a_column(rows: list[tuple[int, str, int]]) -> None:
     frame = pl.DataFrame(
@@ -128,6 +130,7 @@ def test_times_of_a_column_are_milliseconds() -> None:
     assert event_uids(frame, SECRET).to_list() == [expected]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.one_of(texts, plain)), max_size=8))
 def test_a_ring_gives_for_a_column_what_it_gives_one_by_one(pairs: list[tuple[str, str]]) -> None:
     ring = KeyRing(SETTINGS)
