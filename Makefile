@@ -28,6 +28,7 @@ demo: setup ## run the main job on the embedded default and show what it finds
 test: setup ## run all tests; those against Apache Kafka too where java and mvn are
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory kafka || true; $(MAKE) --no-print-directory registry || true; \
 	else echo "test: without java and mvn the tests against Apache Kafka and a schema registry are skipped; install both, then run it again" >&2; fi
+	@$(MAKE) --no-print-directory clients || echo "test: without them the tests with unmodified clients of others are skipped" >&2
 	RUST_BACKTRACE=0 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 kafka: setup ## get Apache Kafka for `throughline up --broker kafka` (needs java 17 and mvn)
@@ -83,10 +84,15 @@ chaos-night: kafka ## the same for hours: SEEDS=100 from SEED=1 on
 fuzz: setup ## a million mutated requests and records against the collector and the decoder
 	RUST_BACKTRACE=0 $(BIN)/python -m tests.producers.fuzzing --inputs 1000000
 
-clients: setup ## get the unmodified clients of Segment and RudderStack, and send with them
+clients: .cache/clients/.installed ## get the unmodified clients of Segment and RudderStack that tests send with (for Node too, where npm is)
+
+.cache/clients/.installed: tests/docs/clients.lock tests/docs/node/package-lock.json | $(STAMP)
 	test -x .cache/clients/bin/python || $(PYTHON) -m venv .cache/clients
 	.cache/clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/docs/clients.lock
-	$(BIN)/python -m pytest tests/docs/test_doors.py
+	@if command -v npm >/dev/null; then mkdir -p .cache/clients/node && cp tests/docs/node/*.json .cache/clients/node && \
+	npm ci --prefix .cache/clients/node --ignore-scripts --no-audit --no-fund --loglevel error; \
+	else echo "clients: without node and npm the tests with the Node clients are skipped" >&2; fi
+	@touch $@
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis throughline-data

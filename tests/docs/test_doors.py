@@ -4,6 +4,7 @@ import base64
 import gzip
 import http.client
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from tests.producers.sdk_kills import faults, kill_again_and_again
 TROUBLE: Sequence[Fault] = ("503", "cut after", "429", "cut before", "cut after", "500")
 
 CLIENTS = ROOT / ".cache" / "clients" / "bin" / "python"
+NODE_CLIENTS = ROOT / ".cache" / "clients" / "node"
+NODE = shutil.which("node")
 
 
 class SegmentStyleClient:
@@ -119,13 +122,55 @@ assert not failed, failed
 """
 
 
-@pytest.mark.skipif(not CLIENTS.exists(), reason="no unmodified clients here: `make clients` gets them")
-def test_unmodified_libraries_of_segment_and_rudderstack_get_every_id_in_exactly_once(shop: Shop) -> None:
+NODE_PROGRAM = """
+const { Analytics } = require("@segment/analytics-node");
+const Rudder = require("@rudderstack/rudder-sdk-node");
+
+const [address, key, run] = process.argv.slice(1);
+const fail = (fault) => { console.error(fault); process.exitCode = 1; };
+
+function send(client, name, id) {
+  const userId = `${run}-${name}`;
+  client.identify({ userId, traits: { email: `${userId}@example.org` }, messageId: id("identify") });
+  const home = { url: "https://shop.example/" };
+  client.page({ userId, category: "docs", name: "Home", properties: home, messageId: id("page") });
+  client.group({ userId, groupId: "g-1", messageId: id("group") });
+  for (let number = 0; number < 30; number += 1) {
+    const properties = { order_id: `o-${run}-${name}-${number}`, total: 19.99 };
+    client.track({ userId, event: "Order Completed", properties, messageId: id(number) });
+  }
+}
+
+async function main() {
+  const segment = new Analytics({ writeKey: key, host: address, maxRetries: 9 });
+  segment.on("error", fail);
+  send(segment, "segment", (name) => `${run}-segment-${name}`);
+  await segment.closeAndFlush({ timeout: 60000 });
+  const rudder = new Rudder(key, { dataPlaneUrl: address, retryCount: 9, errorHandler: fail });
+  send(rudder, "rudder", (name) => `${run}-rudder-${name}`);
+  do await rudder.flush(); while (rudder.queue.length); // it sends one batch at a time
+  await rudder.flush();
+  process.exit();
+}
+
+main().catch(fail);
+"""
+
+
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_unmodified_libraries_of_segment_and_rudderstack_get_every_id_in_exactly_once(
+    shop: Shop, language: str
+) -> None:
+    program = [NODE, "-e", NODE_PROGRAM] if language == "node" else [str(CLIENTS), "-c", PROGRAM]
+    if not (NODE and (NODE_CLIENTS / "node_modules").exists() if language == "node" else CLIENTS.exists()):
+        pytest.skip(f"no unmodified {language} clients here: `make clients` gets them")
     run = uuid4().hex
     proxy = FaultyProxy(shop.run["collector"], ("503", "cut after", "429"))
     with proxy.running():
-        arguments = [str(CLIENTS), "-c", PROGRAM, proxy.address, shop.run["write_key"], run]
-        subprocess.run(arguments, check=True, timeout=120)
+        arguments = [*map(str, program), proxy.address, shop.run["write_key"], run]
+        folder = NODE_CLIENTS if language == "node" else None
+        subprocess.run(arguments, check=True, timeout=120, cwd=folder)
+    assert proxy.is_played
     names = ["identify", "page", "group", *map(str, range(30))]
     assert arrived(shop, run) == {f"{run}-{client}-{name}": 1 for client in ("segment", "rudder") for name in names}
     (orders,) = shop.analyst.rows(
