@@ -102,13 +102,16 @@ def replay(invocation: Invocation, /, *, dry_run: bool, as_json: bool, **chosen:
 
 @click.command(
     epilog=examples(
-        "throughline rejected drop touchpoints.web:0:17", "throughline rejected drop --reason tombstone --json"
+        "throughline rejected drop touchpoints.web:0:17",
+        "throughline rejected drop --reason tombstone --json",
+        "throughline rejected drop --reason undecodable --topic touchpoints.web --dry-run",
     )
 )
 @_choosing
+@click.option("--dry-run", is_flag=True, help="Show which these are, and drop none.")
 @json_option
 @shared
-def drop(invocation: Invocation, /, *, as_json: bool, **chosen: object) -> None:
+def drop(invocation: Invocation, /, *, dry_run: bool, as_json: bool, **chosen: object) -> None:
     """
     Say that nobody wants these dead letters any more. They stay on record as dropped, and can still be mended.
 
@@ -116,11 +119,15 @@ def drop(invocation: Invocation, /, *, as_json: bool, **chosen: object) -> None:
     """
     letters = DeadLetters(connect(reach(invocation).settings.clickhouse))
     found = _found(letters, chosen)
-    letters.settle([Repair(letter, "dropped", _by(chosen)) for letter in found], letters.stamp())
+    if not dry_run:
+        letters.settle([Repair(letter, "dropped", _by(chosen)) for letter in found], letters.stamp())
+    done = "would be dropped" if dry_run else "dropped"
     if as_json:
-        print_json({"dropped": [letter.place for letter in found]})
-    else:
-        click.echo(f"dropped {len(found):,}")
+        print_json({done.replace(" ", "_"): [letter.place for letter in found]})
+        return
+    for letter in found[: _TOLD if dry_run else 0]:
+        click.echo(f"{letter.place} ({letter.reason}): {letter.detail}")
+    click.echo(f"{done} {len(found):,}")
 
 
 def _mend(found: Reach, chosen: dict[str, object], steps: Sequence[Step], *, is_dry: bool, as_json: bool) -> None:

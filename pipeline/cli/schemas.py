@@ -64,6 +64,10 @@ def list_schemas(_invocation: Invocation, *, as_json: bool) -> None:
 @shared
 def show_schema(_invocation: Invocation, *, family: str, number: str) -> None:
     """Print the Avro schema of a family as JSON."""
+    row = touchpoint_types().get(family)
+    if row is not None:
+        remedy = f"`throughline schemas show {row.family}`; docs/reference/touchpoints.md has the fields of each type"
+        raise CommandError(f"{family} is a type of the family {row.family}", remedy=remedy)
     if family not in FAMILIES:
         raise CommandError(f"there is no family {family!r}", remedy=f"one of: {', '.join(FAMILIES)}")
     print_json((_released(number) if number else _today()).families[family])

@@ -101,7 +101,7 @@ def read_mapping(path: Path) -> RowMapping:
     if not made:
         faults.append("no [[touchpoint]]: what is a row?")
     if faults:
-        raise InputError(f"{path}: " + "; ".join(faults))
+        raise InputError(f"{path}: " + "\n  ".join(faults))
     return RowMapping(str(told.get("delimiter", ",")), str(told.get("encoding", "utf-8-sig")), tuple(made))
 
 

@@ -175,6 +175,7 @@ def test_schemas_list_names_every_family_with_its_types(command: Command) -> Non
     assert {"order.placed", "payment.failed"} <= set(next(row for row in listed if row["family"] == "orders")["types"])
     assert json.loads(command("schemas", "show", "orders").out)["type"] == "record"
     assert command("schemas", "show", "weather").code == 1
+    assert "throughline schemas show orders" in command("schemas", "show", "order.placed").err
 
 
 def test_a_simulation_is_the_same_bytes_again_and_tells_its_truth(command: Command, here: Path) -> None:

@@ -87,6 +87,8 @@ def test_a_replay_sends_what_would_be_taken_and_tells_the_rest(shop: Installatio
 
 
 def test_what_nobody_wants_is_dropped_and_stays_on_record(shop: Installation) -> None:
+    dry = shop("rejected", "drop", "--reason", "tombstone", "--dry-run", "--json")
+    assert data(dry) == {"would_be_dropped": [f"{TOPIC}:0:4"]}
     assert data(shop("rejected", "drop", "--reason", "tombstone", "--json")) == {"dropped": [f"{TOPIC}:0:4"]}
     listed = data(shop("rejected", "list", "--json"))
     assert listed["reasons"] == {"undecodable": 2}
