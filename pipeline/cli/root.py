@@ -54,7 +54,7 @@ COMMANDS: dict[str, Entry] = {
         "words",
         "Show what customers say: themes, and the words that set low scores apart from high ones.",
     ),
-    "as-of": Entry(LOOK, "as_of", "as_of", "Keep everything as it was known at a past time, or list what is kept."),
+    "as-of": Entry(LOOK, "as_of", "as_of", "Keep everything as it was known at a past time."),
     "rejected": Entry(LOOK, "rejected", "rejected", "Look at records that could not be landed, and why."),
     "restitch": Entry(CHANGE, "restitch", "restitch", "Make results again from the stored facts."),
     "rules": Entry(
