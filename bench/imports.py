@@ -25,7 +25,7 @@ from bench.run import machine
 from bench.servers import Servers
 from pipeline.cli.feeding import open_importer
 from pipeline.config import KafkaSettings, Settings
-from pipeline.producers.blocks import import_blocks
+from pipeline.producers.blocks import import_blocks, spare_collections
 from pipeline.producers.feeder import BULK_LINGER, Feeder
 from pipeline.producers.importing import ImportReport
 from pipeline.producers.parallel import import_in_parallel
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, len(os.sched_getaffinity(0)) + 1])
     arguments = parser.parse_args()
+    spare_collections()  # as the command does
     best: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers:
         path = Path(folder) / "events.jsonl"

@@ -185,13 +185,13 @@ class Fuzzer:
         raise AssertionError("reading waits for nothing here")
 
     def _timed(self, work: Callable[[], T], inputs: int = 1) -> T:
-        """Do some work and see that it is done in time; a machine that was busy elsewhere gets a second chance."""
+        """Do some work and see that it is done in time; a machine that was busy elsewhere gets more chances."""
         took_s = []
         for _ in range(3):
             began = time.perf_counter()
             result = work()
             took_s.append((time.perf_counter() - began) / inputs)
-            if took_s[-1] < SLOWEST_S:
+            if took_s[-1] < SLOWEST_S / 10:
                 break
         self.slowest_s = max(self.slowest_s, min(took_s))
         assert min(took_s) < SLOWEST_S, f"{min(took_s):.2f} s for one input"
