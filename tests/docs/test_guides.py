@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.conftest import Shop
 from tests.docs.pages import ROOT, Block, blocks, name_of
-from tests.docs.test_doors import CLIENTS
+from tests.docs.test_doors import CLIENTS, HAS_CLIENTS
 
 DOCS = ROOT / "docs"
 ROWS = {
@@ -60,7 +60,7 @@ def test_the_program_of_the_sdks_page_counts(shop: Shop, tmp_path: Path) -> None
     assert "taken=1, recovered=0, invalid=0, delivered=1" in run(shop, program.text, tmp_path)
 
 
-@pytest.mark.skipif(not CLIENTS.exists(), reason="no unmodified clients here: `make clients` gets them")
+@pytest.mark.skipif(not HAS_CLIENTS, reason="no unmodified clients here: `make clients` gets them")
 def test_the_program_with_segments_own_library(shop: Shop, tmp_path: Path) -> None:
     (program,) = programs(DOCS / "collector.md")
     run(shop, program.text, tmp_path, str(CLIENTS))
