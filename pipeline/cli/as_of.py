@@ -35,9 +35,9 @@ _MEGABYTE: Final = 1_000_000
 @shared
 def as_of(invocation: Invocation, *, time: datetime | None, must_drop: bool, as_json: bool) -> None:
     """
-    Keep everything as it was known at a past time, in a database of its own; without a time, list what is kept.
+    Keep everything as it was known at a past time, or list what is kept.
 
-    It holds what had been received by then, stitched anew under the rules of then; its views are those of every
+    A time has a database of its own. It holds what had been received by then, stitched anew under the rules of then; its views are those of every
     database, with that time for a clock. Commands that take --as-of make it where it is missing.
     docs/as-of.md says what it answers and what it takes.
     """

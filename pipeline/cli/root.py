@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "funnel": Entry(LOOK, "funnel", "funnel", "Count who goes through steps in order, and where the others stop."),
     "paths": Entry(LOOK, "paths", "paths", "List the ways that journeys take, and how they end."),
     "personas": Entry(LOOK, "personas", "personas", "Show the sorts of customers there are, now or at a past time."),
+    "clv": Entry(LOOK, "clv", "clv", "Forecast what customers will order and pay: lifetime value to come."),
     "words": Entry(
         LOOK,
         "words",
