@@ -54,7 +54,7 @@ render: setup ## render the reference pages from the code
 
 lock: setup ## compile the locked requirements anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements.lock -o requirements-dev.lock pyproject.toml --group dev
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements.lock -o requirements-dev.lock pyproject.toml --extra sentiment --group dev
 	for peer in quix bytewax; do uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o bench/peers/$$peer.lock bench/peers/$$peer.in; done
 
 bench: setup ## measure speed side by side; the last line is JSON (ARGS="--broker kafka" admits all peers; ARGS=--help)

@@ -199,6 +199,9 @@ def test_the_command_shows_words_with_comments_to_read(
     table = run_here("words").out
     assert "came far too late, mail [e-mail]" in table
     assert run_here("words", "--type", "complaint.raised").out == "No comments of that sort.\n"
+    moods = json.loads(run_here("words", "--json", "--limit", "3", "--sentiment").out)
+    by_side = [(row["goes_with"], row["examples"][0]["sentiment"]) for row in moods["words"]]
+    assert by_side and all(mood < 0 if side == "low" else mood > 0 for side, mood in by_side)
 
 
 def test_a_missing_library_of_sentiment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
