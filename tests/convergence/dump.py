@@ -24,6 +24,8 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "v_rfm": ("customer_uid", "currency"),
     "v_comments": ("event_uid",),
     "v_words": ("phrase", "size"),
+    "v_pain_chances": ("kind", "event_uid", "customer_uid", "occurred_at"),
+    "v_impact_strata": ("kind", "outcome", "stage", "currency", "value", "channel"),
 }
 # The clock ends the history; up to the last touchpoint it depends on the touchpoints alone.
 SOURCES: Mapping[str, str] = {

@@ -16,7 +16,7 @@ from tests.oracle.views import OracleRules, order_free_views
 # The sentence that tells a pain point is prose; the oracle does not write it a second time.
 NOT_JUDGED = {"v_pain_points": ("detail",)}
 # Runs are held against each other in these alone.
-UNTOLD = ("v_comments", "v_words")
+UNTOLD = ("v_comments", "v_words", "v_pain_chances", "v_impact_strata")
 
 
 def oracle_rules(

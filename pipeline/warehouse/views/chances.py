@@ -14,7 +14,7 @@ from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS
 from pipeline.warehouse.views.metrics.declaration import typed
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, contacts, joined_customers
 
 _TEXT: Final = "JSONExtractString(t.body, '{}')"
 _ORDER: Final = "t.order_id"
@@ -107,10 +107,22 @@ CHANCES: Final[tuple[Chance, ...]] = (
         {"device": "t.device_class"},
         {},
     ),
+    Chance(
+        "churned",
+        "a subscription renewed or cancelled",
+        ("subscription.renewed", "subscription.cancelled"),
+        _UID,
+        {},
+        {},
+    ),
 )
-"""Everything that is watched, but for what hurts on pages: there an occasion is a day on which a customer visited."""
+"""
+Everything that is watched, but for what hurts on pages, where an occasion is a day on which a customer visited, and
+for repeat_contact, where it is a contact as the metrics count them.
+"""
 
 ON_PAGES: Final = ("rage_click", "ui_error")
+CONTACTS: Final = "repeat_contact"
 
 
 def chances_view() -> View:
@@ -134,7 +146,7 @@ def chances_view() -> View:
                 ),
             ]
         ),
-        source=f"FROM\n(\n{_occasions()}\nUNION ALL\n{_pages()}\n) AS c",
+        source=f"FROM\n(\n{_occasions()}\nUNION ALL\n{_contacts()}\nUNION ALL\n{_pages()}\n) AS c",
         question="How often did each kind of occasion hurt?",
         example="SELECT kind, count() AS occasions, countIf(hurt) AS hurting, round(hurting / occasions, 3) AS share\n"
         "FROM v_pain_chances\nGROUP BY kind\nORDER BY share DESC, kind",
@@ -192,6 +204,20 @@ def _watched() -> str:
         by_types.setdefault(tuple(dict.fromkeys((*chance.opens, *chance.shows))), []).append(f"({', '.join(parts)})")
     arrays = (f"if({typed(*types)}, [{', '.join(parts)}], [])" for types, parts in by_types.items())
     return f"arrayConcat({', '.join(arrays)})"
+
+
+def _contacts() -> str:
+    repeats = (
+        "SELECT e[-1] FROM {db}.stitched AS s FINAL ARRAY JOIN s.pain_kind AS k, s.pain_evidence AS e "
+        f"WHERE {ANCHORS} AND k = '{CONTACTS}'"
+    )
+    return f"""    SELECT '{CONTACTS}' AS kind, at, customer, uid, uid IN ({repeats}) AS hurt,
+        arrayFilter(x -> x.2 != '', {_pairs({"channel": "channel"})}) AS segments,
+        CAST([], 'Array(Tuple(String, String))') AS causes
+    FROM
+    (
+    {contacts()}
+    )"""
 
 
 def _pages() -> str:

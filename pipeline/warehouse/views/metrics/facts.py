@@ -45,7 +45,7 @@ def orders() -> str:
 
 
 def contacts() -> str:
-    """Return every contact that customers began: event_uid of its first touchpoint, at, channel, campaign, unsolved."""
+    """Return every contact that customers began: customer, channel, campaign, unsolved; at and uid of its beginning."""
     is_mail = "type NOT IN ('support.call_ended', 'support.chat_started', 'support.chat_message', 'support.chat_ended')"
     own = "if(matter = '', concat('#', toString(uid)), matter)"
     key = f"multiIf(NOT {is_mail}, if(conversation = '', concat('#', toString(uid)), conversation), {own})"
@@ -63,7 +63,7 @@ def contacts() -> str:
             WHERE {typed(*_CONTACTS)} AND t.direction != 'outbound'
                 AND (t.type NOT IN ('support.chat_message', 'support.chat_ended') OR t.conversation_id != '')"""
     return f"""
-    SELECT first.1 AS at, first.3 AS uid, first.4 AS channel, first.5 AS campaign, unsolved
+    SELECT customer, first.1 AS at, first.3 AS uid, first.4 AS channel, first.5 AS campaign, unsolved
     FROM
     (
         SELECT *, ticket != '' AND is_ticket_only
