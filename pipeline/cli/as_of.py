@@ -37,9 +37,9 @@ def as_of(invocation: Invocation, *, time: datetime | None, must_drop: bool, as_
     """
     Keep everything as it was known at a past time, or list what is kept.
 
-    A time has a database of its own. It holds what had been received by then, stitched anew under the rules of then; its views are those of every
-    database, with that time for a clock. Commands that take --as-of make it where it is missing.
-    docs/as-of.md says what it answers and what it takes.
+    A time has a database of its own. It holds what had been received by then, stitched anew under the rules of then;
+    its views are those of every database, with that time for a clock. Commands that take --as-of make it where it is
+    missing. docs/as-of.md says what it answers and what it takes.
     """
     found = reach(invocation)
     pasts = Pasts(connect(found.settings.clickhouse))

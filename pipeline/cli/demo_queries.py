@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.incidents import tell_incidents
 
 Row = dict[str, Any]
+
+EXAMPLES = 1
+MOST_INCIDENTS = 10
 
 _TOTALS = """
 SELECT
@@ -51,51 +55,6 @@ SELECT kind, count() AS found, uniqExact(customer_uid) AS customers,
 FROM v_pain_points GROUP BY kind ORDER BY found DESC, kind
 """
 
-_LATE = """
-WITH
-    shipped AS (
-        SELECT order_id, argMin(carrier, occurred_at) AS by, min(occurred_at) AS at
-        FROM v_touchpoints WHERE type = 'delivery.shipped' AND order_id IS NOT NULL GROUP BY order_id
-    ),
-    late AS (SELECT DISTINCT order_id FROM v_pain_points WHERE kind = 'late_delivery')
-SELECT toString(toMonday(s.at)) AS week, s.by AS carrier, count() AS parcels,
-       countIf(s.order_id IN (SELECT order_id FROM late)) AS late
-FROM shipped AS s
-GROUP BY week, carrier ORDER BY week, carrier
-"""
-
-_FAILED_PAYMENTS = """
-WITH worst AS (
-    SELECT toDate(occurred_at) AS day FROM v_touchpoints WHERE type = 'payment.failed'
-    GROUP BY day ORDER BY count() DESC, day LIMIT 1
-)
-SELECT toString(toDate(occurred_at)) AS day, toHour(occurred_at) AS hour, countIf(type = 'payment.failed') AS failed,
-       countIf(type = 'payment.made') AS made, anyHeavyIf(ifNull(code, ''), type = 'payment.failed') AS code
-FROM v_touchpoints
-WHERE type IN ('payment.failed', 'payment.made') AND toDate(occurred_at) IN (SELECT day FROM worst)
-GROUP BY day, hour ORDER BY hour
-"""
-
-_BY_DAY = """
-SELECT toString(toDate(occurred_at)) AS day, count() AS found, uniqExact(customer_uid) AS customers
-FROM v_pain_points WHERE kind = '{kind}'
-GROUP BY day ORDER BY day
-"""
-
-_FLAWS = """
-SELECT t.product_ids[1] AS product, count() AS found, uniqExact(p.customer_uid) AS customers
-FROM v_pain_points AS p JOIN v_touchpoints AS t ON t.event_uid = p.evidence[1]
-WHERE p.kind = 'product_flaw'
-GROUP BY product ORDER BY found DESC, product LIMIT 3
-"""
-
-_STALLED = """
-SELECT toString(toMonday(t.occurred_at)) AS day, count() AS found, uniqExact(p.customer_uid) AS customers
-FROM v_pain_points AS p JOIN v_touchpoints AS t ON t.event_uid = p.evidence[1]
-WHERE p.kind = 'stalled_return'
-GROUP BY day ORDER BY day
-"""
-
 _FAN = """
 SELECT toString(customer_uid) AS customer_uid, countIf(type = 'order.placed') AS orders,
        countIf(type = 'review.published') AS reviews, countIf(type LIKE 'referral.%') AS referrals,
@@ -113,12 +72,7 @@ class Findings:
     protagonist: str
     paths: list[Row]
     pains: list[Row]
-    late: list[Row]
-    failed_payments: list[Row]
-    flaws: list[Row]
-    stalled: list[Row]
-    waits: list[Row]
-    loops: list[Row]
+    incidents: list[Row]
     fan: Row
 
 
@@ -131,11 +85,6 @@ def find(warehouse: Warehouse) -> Findings:
         protagonist=protagonists[0]["customer_uid"] if protagonists else "",
         paths=warehouse.rows(_PATHS),
         pains=warehouse.rows(_PAINS),
-        late=warehouse.rows(_LATE),
-        failed_payments=warehouse.rows(_FAILED_PAYMENTS),
-        flaws=warehouse.rows(_FLAWS),
-        stalled=warehouse.rows(_STALLED),
-        waits=warehouse.rows(_BY_DAY.format(kind="long_wait")),
-        loops=warehouse.rows(_BY_DAY.format(kind="bot_loop")),
+        incidents=tell_incidents(warehouse, EXAMPLES)[:MOST_INCIDENTS],
         fan=fans[0] if fans else {},
     )

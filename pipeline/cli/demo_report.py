@@ -15,8 +15,6 @@ from pipeline.producers.simulator.stories import PlantedStory
 Row = dict[str, Any]
 
 BAR_WIDTH = 30
-# A week with fewer parcels says nothing about a carrier.
-LEAST_PARCELS = 5
 
 
 def show_totals(screen: Console, found: Findings) -> None:
@@ -56,17 +54,36 @@ def show_pains(screen: Console, found: Findings, stories: Sequence[PlantedStory]
     ]  # fmt: skip
     columns = ("pain point", "found", "customers", "high", "medium", "low", "for example")
     screen.print(table("", columns, rows, columns[1:6]))
-    planted = {story.kind: story for story in stories}
-    _show_flaw(screen, found.flaws, planted.get("product_flaw"))
-    _show_late(screen, found.late, planted.get("carrier_bad_week"))
-    _show_peak(screen, found.stalled, "Refunds stall for what came back in the week of {}", 21)
-    _planted(screen, planted.get("stalled_returns"), "stalled_returns")
-    _show_failed(screen, found.failed_payments, planted.get("payment_outage"))
-    _show_peak(screen, found.waits, "Callers wait long around {}", 3)
-    _planted(screen, planted.get("support_overload"), "calls")
-    _show_peak(screen, found.loops, "The chatbot runs in circles around {}", 3)
-    _planted(screen, planted.get("bot_loop"), "conversations")
-    _show_fan(screen, found.fan, planted.get("loyal_fan"))
+    untold = [story for story in stories if story.pain_point is not None]
+    for row in found.incidents:
+        _story(screen, headline(row))
+        for label, rate, style in (("then", row["rate"], "red"), ("around it", row["baseline_rate"], "dim")):
+            line = f"    {label:<9}  {rate:>6.1%}  "
+            screen.print(Text.assemble((line, "dim"), (bar(rate, max(row["rate"], row["baseline_rate"])), style)))
+        for example in row["read_first"]:
+            screen.print(Text(f"    for example: {example['detail'] or example['event_uid']}", style="dim"))
+        for story in [story for story in untold if _explains(story, row)]:
+            untold.remove(story)
+            _planted(screen, story)
+    if untold:
+        _story(screen, "Planted, and too small a trouble to be told from chance", "dim")
+        for story in untold:
+            _planted(screen, story)
+    _show_fan(screen, found.fan, next((story for story in stories if story.kind == "loyal_fan"), None))
+
+
+def headline(row: Row) -> str:
+    """Return an incident in one sentence: what, where, how many, when."""
+    where = f" where {row['segment']} is {row['value']}" if row["segment"] else ""
+    first, last = row["first_day"], row["last_day"]
+    days = f"on {first:%-d %b}" if first == last else f"from {first:%-d %b} to {last:%-d %b}"
+    what = str(row["kind"]).replace("_", " ")
+    return f"{what[0].upper()}{what[1:]}{where}, {days}: {row['hits']:,} of {row['cases']:,} ({row['step']})"
+
+
+def _explains(story: PlantedStory, row: Row) -> bool:
+    begun, ended = (date.fromisoformat(text[:10]) for text in (story.started_at, story.ended_at))
+    return story.pain_point == row["kind"] and bool(begun <= row["last_day"] and ended >= row["first_day"])
 
 
 def heading(screen: Console, text: str) -> None:
@@ -80,67 +97,6 @@ def bar(value: float, greatest: float) -> str:
     eighths = round(value / greatest * BAR_WIDTH * 8) if greatest else 0
     eighths = max(eighths, 1) if value else 0
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
-
-
-def _show_late(screen: Console, rows: list[Row], truth: PlantedStory | None) -> None:
-    telling = [row for row in rows if row["parcels"] >= LEAST_PARCELS]
-    worst = max(telling, key=lambda row: (row["late"] / row["parcels"], row["late"]), default=None)
-    if worst is None or not worst["late"]:
-        return
-    week, carrier = _day(worst["week"]), worst["carrier"]
-    others = [row for row in rows if row is not worst]
-    elsewhere = 100 * sum(row["late"] for row in others) / max(1, sum(row["parcels"] for row in others))
-    _story(
-        screen,
-        f"{carrier}, week of {week:%-d %b}: {worst['late']} of {worst['parcels']} parcels came late "
-        f"({100 * worst['late'] / worst['parcels']:.0f} %; otherwise {elsewhere:.0f} %)",
-    )
-    for row in [row for row in rows if row["carrier"] == carrier]:
-        style = "red" if row is worst else "dim"
-        label = f"    shipped from {_day(row['week']):%d %b}  {row['late']:>3} of {row['parcels']:>3} late  "
-        screen.print(Text.assemble((label, "dim"), (bar(row["late"], worst["late"]), style)))
-    _planted(screen, truth, "late_deliveries")
-
-
-def _show_failed(screen: Console, rows: list[Row], truth: PlantedStory | None) -> None:
-    greatest = max((row["failed"] for row in rows), default=0)
-    if not greatest:
-        return
-    failed = sum(row["failed"] for row in rows)
-    code = max(rows, key=lambda row: int(row["failed"]))["code"]
-    _story(screen, f"{_day(rows[0]['day']):%A, %-d %b}: {failed} payments failed in one day, most with {code!r}")
-    for row in rows:
-        if row["failed"]:
-            label = f"    {row['hour']:02d}:00  {row['failed']:>3} failed, {row['made']:>3} went through  "
-            screen.print(Text.assemble((label, "dim"), (bar(row["failed"], greatest), "red")))
-    _planted(screen, truth, "failed_payments")
-
-
-def _show_flaw(screen: Console, rows: list[Row], truth: PlantedStory | None) -> None:
-    if not rows:
-        return
-    worst, *others = rows
-    rest = sum(row["found"] for row in others)
-    _story(
-        screen,
-        f"Product {worst['product']}: {counted(worst['customers'], 'customer')} "
-        f"sent it back as not as described or rated it low (all other products: {rest})",
-    )
-    _planted(screen, truth, "returns")
-
-
-def _show_peak(screen: Console, rows: list[Row], text: str, within_days: int) -> None:
-    """Print the day or week of which there is most, and those around it."""
-    if not rows:
-        return
-    worst = max(rows, key=lambda row: int(row["found"]))
-    greatest, day = worst["found"], _day(worst["day"])
-    _story(screen, text.format(f"{day:%-d %b}"))
-    for row in rows:
-        if abs((_day(row["day"]) - day).days) <= within_days:
-            label = f"    {_day(row['day']):%a %d %b}  {row['found']:>3} from {row['customers']:>3} customers  "
-            style = "red" if row["found"] * 2 >= greatest else "dim"
-            screen.print(Text.assemble((label, "dim"), (bar(row["found"], greatest), style)))
 
 
 def _show_fan(screen: Console, fan: Row, truth: PlantedStory | None) -> None:
@@ -162,19 +118,12 @@ def _story(screen: Console, text: str, style: str = "yellow") -> None:
     screen.print(Text(f"  ▲ {text}", style=style))
 
 
-def _planted(screen: Console, truth: PlantedStory | None, what: str) -> None:
-    if truth is None:
-        return
+def _planted(screen: Console, truth: PlantedStory) -> None:
     begun, ended = truth.started_at[:16].replace("T", " "), truth.ended_at[:16].replace("T", " ")
-    number = truth.counts.get(what, 0)
-    said = f"{truth.summary} ({begun} – {ended}, {number} {what.replace('_', ' ')}, {len(truth.customers)} customers)"
-    screen.print(Text(f"    planted: {said}", style="dim italic"))
+    told = f"{truth.summary} ({begun} – {ended}, {len(truth.customers)} customers)"
+    screen.print(Text(f"    planted: {told}", style="dim italic"))
 
 
 def _as_map(value: object) -> dict[str, int]:
     """Read what sumMap over a Map gives, which ClickHouse writes as an object."""
     return {str(key): int(number) for key, number in value.items()} if isinstance(value, dict) else {}
-
-
-def _day(text: str) -> date:
-    return date.fromisoformat(text)

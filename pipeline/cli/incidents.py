@@ -17,7 +17,7 @@ from pipeline.cli.reach import reach
 from pipeline.findings.candidates import Candidate, find_candidates
 from pipeline.findings.incidents import Hit, Incident, find_incidents
 from pipeline.findings.rules import IncidentRules
-from pipeline.warehouse.views.chances import CHANCES, ON_PAGES
+from pipeline.warehouse.views.chances import CHANCES, CONTACTS, ON_PAGES
 
 Row = dict[str, Any]
 Details = Mapping[tuple[str, str], list[tuple[datetime, str]]]
@@ -25,6 +25,7 @@ Details = Mapping[tuple[str, str], list[tuple[datetime, str]]]
 _DAY_ON_PAGES: Final = "a day on which a customer visited"
 STEPS: Final[Mapping[str, str]] = {
     **dict.fromkeys(ON_PAGES, _DAY_ON_PAGES),
+    CONTACTS: "a contact with support",
     **{chance.kind: chance.step for chance in CHANCES},
 }
 _KINDS: Final = {chance.kind: (chance.kind, *chance.also) for chance in CHANCES}
@@ -61,13 +62,8 @@ def incidents(
     found: chance alone brings one false incident in a hundred reports. docs/what-hurts.md says how they are found.
     """
     warehouse = Warehouse(reach(invocation).analyst_url)
-    found = [
-        each
-        for each in read_incidents(warehouse, IncidentRules(), told)
-        if _overlaps(each.what, *(day.replace(tzinfo=UTC) if day else None for day in (since, until)))
-    ][:limit]
-    details = read_details(warehouse, {hit.customer_uid for each in found for hit in each.read_first})
-    rows = [_as_row(each, details) for each in found]
+    days = (since.replace(tzinfo=UTC) if since else None, until.replace(tzinfo=UTC) if until else None)
+    rows = tell_incidents(warehouse, told, days)[:limit]
     if as_json:
         print_json(rows)
     elif rows:
@@ -80,6 +76,15 @@ def read_incidents(warehouse: Warehouse, rules: IncidentRules, examples: int) ->
     """Find the incidents in a warehouse."""
     candidates = find_candidates(read_counts(warehouse), rules)
     return find_incidents(candidates, read_hits(warehouse, candidates), rules, examples)
+
+
+def tell_incidents(
+    warehouse: Warehouse, examples: int, days: tuple[datetime | None, datetime | None] = (None, None)
+) -> list[Row]:
+    """Return the incidents that went on within some days as `--json` prints them, each with examples in words."""
+    found = [each for each in read_incidents(warehouse, IncidentRules(), examples) if _overlaps(each.what, *days)]
+    details = read_details(warehouse, {hit.customer_uid for each in found for hit in each.read_first})
+    return [_as_row(each, details) for each in found]
 
 
 def _overlaps(what: Candidate, since: datetime | None, until: datetime | None) -> bool:
