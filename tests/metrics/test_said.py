@@ -63,6 +63,6 @@ def test_nothing_said_is_no_row_and_not_a_zero(told: Told) -> None:
     told.say("u1", 0, "web.page_viewed")
     told.stitch()
     names = [row[0] for row in told.shop.rows("SELECT metric FROM v_metric_definitions")]
-    assert len(names) == 23
+    assert len(names) == 25
     journeys = {"conversion", "drop_off"}
     assert {name for name in names if told.shop.rows(f"SELECT * FROM v_metric_{name}")} == journeys

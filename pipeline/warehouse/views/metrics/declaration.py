@@ -28,6 +28,8 @@ class Metric:
         source: Where the formula is from.
         dimensions: What it can be split by, beside `all`.
         rows: SELECT of `periods`, `dims`, `hit`, `base`; `{db}` stands for the database.
+        customers: The same rows as `periods`, `at`, `customer`, `hit`, `base`, which split it by persona; empty: the
+            metric is about no customer.
     """
 
     name: str
@@ -38,11 +40,17 @@ class Metric:
     source: str
     dimensions: tuple[str, ...]
     rows: str
+    customers: str = ""
 
     @property
     def view(self) -> str:
         """Name of its view."""
         return f"v_metric_{self.name}"
+
+    @property
+    def all_dimensions(self) -> tuple[str, ...]:
+        """Everything that it can be split by."""
+        return ("all", *self.dimensions, *(["persona"] if self.customers else []))
 
 
 def periods(at: str) -> str:
@@ -65,6 +73,14 @@ def dims(products: str = "", **values: str) -> str:
     pairs = "".join(f", ('{name}', toString({value}))" for name, value in values.items())
     named = f"arrayFilter(d -> d.1 = 'all' OR d.2 != '', [('all', ''){pairs}])"
     return f"arrayConcat({named}, arrayMap(p -> ('product', p), {products}))" if products else named
+
+
+def of_customers(at: str, hit: str, source: str, condition: str = "1") -> str:
+    """Return the rows of a metric by customer, from a SELECT that has `customer` and what `at` and `hit` need."""
+    return (
+        f"SELECT {periods(at)} AS periods, {at} AS at, customer, {hit} AS hit, 1 AS base\n"
+        f"FROM\n({source}\n)\nWHERE {condition}"
+    )
 
 
 def campaign(table: str = "t") -> str:

@@ -6,7 +6,7 @@ from pipeline.contracts.types import touchpoint_types
 from pipeline.stitching.pain.low_score import DEFAULT_SCALES
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
-from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
+from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, of_customers, periods, typed
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, joined_customers
 from pipeline.warehouse.views.metrics.statistics import mean, share
 
@@ -32,6 +32,7 @@ def _journey_metrics() -> tuple[Metric, ...]:
             source=_WILSON,
             dimensions=("channel", "campaign"),
             rows=_journeys(dims(channel="channel", campaign="campaign"), "toInt64(orders > 0)"),
+            customers=of_customers("at", "toInt64(orders > 0)", _over_journeys()),
         ),
         Metric(
             name="drop_off",
@@ -55,6 +56,8 @@ def _journey_metrics() -> tuple[Metric, ...]:
 def _customer_metrics() -> tuple[Metric, ...]:
     judged = f"first.1 <= now64(3) - {WINDOW}"
     said = dims("products", channel="first.3", campaign="first.4")
+    bought_again = f"toInt64(notEmpty(later) AND later[1] <= first.1 + {WINDOW})"
+    recommended = f"toInt64(arrayExists(r -> r >= first.1 AND r <= first.1 + {WINDOW}, referrals))"
     return (
         Metric(
             name="repeat_purchase",
@@ -65,7 +68,8 @@ def _customer_metrics() -> tuple[Metric, ...]:
             "first; those of the last 90 days are not judged yet.",
             source=_WILSON,
             dimensions=("channel", "campaign", "product"),
-            rows=_buyers(said, f"toInt64(notEmpty(later) AND later[1] <= first.1 + {WINDOW})", judged),
+            rows=_buyers(said, bought_again, judged),
+            customers=of_customers("first.1", bought_again, _first_orders(), judged),
         ),
         Metric(
             name="referral_rate",
@@ -76,9 +80,8 @@ def _customer_metrics() -> tuple[Metric, ...]:
             "order; those of the last 90 days are not judged yet.",
             source=_WILSON,
             dimensions=("channel", "campaign", "product"),
-            rows=_buyers(
-                said, f"toInt64(arrayExists(r -> r >= first.1 AND r <= first.1 + {WINDOW}, referrals))", judged
-            ),
+            rows=_buyers(said, recommended, judged),
+            customers=of_customers("first.1", recommended, _first_orders(), judged),
         ),
         Metric(
             name="lifetime_value",
@@ -128,30 +131,39 @@ def _recovery_metrics() -> tuple[Metric, ...]:
 
 
 def _journeys(said: str, hit: str, more: str = "") -> str:
+    said_by = f"{periods('at')} AS periods, {said} AS dims"
+    return f"SELECT {said_by}, {hit} AS hit, 1 AS base\nFROM\n({_over_journeys()}\n){more}"
+
+
+def _over_journeys() -> str:
+    """Return every journey that is over: customer, at, orders, channel, campaign, furthest."""
     stages = [[name for name, row in touchpoint_types().items() if row.stage == stage] for stage in _FUNNEL]
     types = ", ".join(quote_text(name) for names in stages for name in names)
     numbers = ", ".join(str(number) for number, names in enumerate(stages, 1) for _ in names)
     arrays = ", ".join(
         f"s.journey_{name} AS a_{name}" for name in ("started_at", "ended_at", "first_step", "touchpoints", "orders")
     )
-    return f"""SELECT {periods("at")} AS periods, {said} AS dims, {hit} AS hit, 1 AS base
-FROM
-(
-    SELECT a_started_at AS at, a_orders AS orders, s.step_channel[a_first_step] AS channel,
+    return f"""
+    SELECT s.ident_key AS customer, a_started_at AS at, a_orders AS orders, s.step_channel[a_first_step] AS channel,
         arrayFirst((c, j) -> c != '' AND j = a_index, s.visit_utm_campaign, s.visit_journey) AS campaign,
         toUInt8(arrayMax(arrayMap(x -> transform(x, [{types}], [{numbers}], 0),
             arrayDistinct(arrayMap(x -> toString(x), arraySlice(s.step_type, a_first_step, a_touchpoints)))
             ))) AS furthest
     FROM {{db}}.stitched AS s FINAL
     ARRAY JOIN {arrays}, arrayEnumerate(s.journey_id) AS a_index
-    WHERE {ANCHORS} AND a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) < now64(3)
-){more}"""
+    WHERE {ANCHORS} AND a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) < now64(3)"""
 
 
 def _buyers(said: str, hit: str, condition: str) -> str:
-    return f"""SELECT {periods("first.1")} AS periods, {said} AS dims, {hit} AS hit, 1 AS base
-FROM
-(
+    return (
+        f"SELECT {periods('first.1')} AS periods, {said} AS dims, {hit} AS hit, 1 AS base\n"
+        f"FROM\n({_first_orders()}\n)\nWHERE {condition}"
+    )
+
+
+def _first_orders() -> str:
+    """Return who ordered: customer, first (at, uid, channel, campaign), products, later (times), referrals (times)."""
+    return f"""
     SELECT customer, minIf(placed, order_id != '') AS first, argMinIf(products, placed, order_id != '') AS products,
         arraySort(groupArrayIf(placed.1, order_id != '')) AS times, arrayPopFront(times) AS later,
         arrayFlatten(groupArrayIf(sent, order_id = '')) AS referrals
@@ -167,9 +179,7 @@ FROM
         GROUP BY customer, order_id
     )
     GROUP BY customer
-    HAVING countIf(order_id != '') > 0
-)
-WHERE {condition}"""
+    HAVING countIf(order_id != '') > 0"""
 
 
 def customer_values() -> str:

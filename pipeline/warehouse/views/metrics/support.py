@@ -1,12 +1,12 @@
 """What support takes: contacts, first-contact resolution, waits, first replies, resolution."""
 
-from typing import Final
+from typing import Final, TypedDict
 
 from pipeline.contracts.kinds import CHANNELS
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS
 from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between
-from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
+from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, of_customers, periods, typed
 from pipeline.warehouse.views.metrics.facts import FIRST, contacts, orders
 from pipeline.warehouse.views.metrics.statistics import quantiles, rate, share
 
@@ -33,7 +33,7 @@ def _contact_metrics() -> tuple[Metric, ...]:
             "by a contact that repeats it; first contacts of the last 7 days are not judged yet.",
             source=f"Matters without a repeat within a window, here that of repeat_contact; {_WILSON}",
             dimensions=("channel", "campaign"),
-            rows=_of_contacts(
+            **_of_contacts(
                 "NOT unsolved AND uid NOT IN (SELECT e[1] FROM repeats)",
                 "uid NOT IN (SELECT e[-1] FROM repeats) AND at <= now64(3) - INTERVAL 7 DAY",
             ),
@@ -46,7 +46,7 @@ def _contact_metrics() -> tuple[Metric, ...]:
             definition="Share of contacts that repeat an earlier one, as the pain point repeat_contact says.",
             source=f"docs/pain-points.md, repeat_contact; {_WILSON}",
             dimensions=("channel", "campaign"),
-            rows=_of_contacts("uid IN (SELECT e[-1] FROM repeats)", "1"),
+            **_of_contacts("uid IN (SELECT e[-1] FROM repeats)", "1"),
         ),
         Metric(
             name="contacts_per_100_orders",
@@ -127,17 +127,25 @@ def _business_metrics() -> tuple[Metric, ...]:
     )
 
 
-def _of_contacts(hit: str, condition: str) -> str:
+class _Rows(TypedDict):
+    rows: str
+    customers: str
+
+
+def _of_contacts(hit: str, condition: str) -> _Rows:
+    """Return the rows of a metric of contacts, by the dimensions and by customer."""
     # Who repeats whom is found by the rule itself, so a merge and the settings of the rule hold here too.
     repeats = (
         "SELECT e FROM {db}.stitched AS s FINAL ARRAY JOIN s.pain_kind AS k, s.pain_evidence AS e "
         f"WHERE {ANCHORS} AND k = 'repeat_contact'"
     )
-    return (
-        f"WITH repeats AS ({repeats})\n"
+    told = f"toInt64({hit})"
+    rows = (
         f"SELECT {periods('at')} AS periods, {dims(channel='channel', campaign='campaign')} AS dims,\n"
-        f"    toInt64({hit}) AS hit, 1 AS base\nFROM\n({contacts()}\n)\nWHERE {condition}"
+        f"    {told} AS hit, 1 AS base\nFROM\n({contacts()}\n)\nWHERE {condition}"
     )
+    known = f"WITH repeats AS ({repeats})\n"
+    return {"rows": known + rows, "customers": known + of_customers("at", told, contacts(), condition)}
 
 
 def _per_orders() -> str:

@@ -1,10 +1,12 @@
 """What customers say: NPS, CSAT, CES and ratings in reviews."""
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypedDict
 
 from pipeline.stitching.pain.low_score import DEFAULT_SCALES, ROUNDING
 from pipeline.warehouse.views.expressions import stage_of
-from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
+from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, of_customers, periods, typed
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 from pipeline.warehouse.views.metrics.statistics import mean, net, share
 
 _DIMENSIONS: Final = ("channel", "stage", "campaign", "product")
@@ -23,7 +25,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             source="Reichheld, The One Number You Need to Grow, Harvard Business Review 12/2003; interval: Rocks, "
             "Interval Estimation for the Net Promoter Score, The American Statistician 70(4), 2016",
             dimensions=_DIMENSIONS,
-            rows=_rows("multiIf(score >= 9, 1, score <= 6, -1, 0)", _answers("nps", 0, 10, "low = 0 AND high = 10")),
+            **_split("multiIf(score >= 9, 1, score <= 6, -1, 0)", _answers("nps", 0, 10, "low = 0 AND high = 10")),
         ),
         Metric(
             name="csat",
@@ -33,7 +35,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             definition="Share of answers in the upper quarter of their scale: 4 and 5 of 1 to 5.",
             source="top-two-box; interval: Wilson, Journal of the American Statistical Association 22, 1927",
             dimensions=_DIMENSIONS,
-            rows=_rows(f"toInt64({_SHARE_OF_SCALE} >= 0.75 - {ROUNDING})", _answers("csat", *DEFAULT_SCALES["csat"])),
+            **_split(f"toInt64({_SHARE_OF_SCALE} >= 0.75 - {ROUNDING})", _answers("csat", *DEFAULT_SCALES["csat"])),
         ),
         Metric(
             name="ces",
@@ -44,7 +46,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             source="Dixon, Freeman, Toman, Stop Trying to Delight Your Customers, Harvard Business Review 7/2010; "
             "interval: Student, Biometrika 6, 1908",
             dimensions=_DIMENSIONS,
-            rows=_rows(f"toInt64(round(1000 * (1 + 6 * {_SHARE_OF_SCALE})))", _answers("ces", *DEFAULT_SCALES["ces"])),
+            **_split(f"toInt64(round(1000 * (1 + 6 * {_SHARE_OF_SCALE})))", _answers("ces", *DEFAULT_SCALES["ces"])),
         ),
         Metric(
             name="review_score",
@@ -54,9 +56,19 @@ def survey_metrics() -> tuple[Metric, ...]:
             definition="Mean rating in reviews, brought to 1 to 5 stars.",
             source="schema.org AggregateRating; interval: Student, Biometrika 6, 1908",
             dimensions=_DIMENSIONS,
-            rows=_rows(f"toInt64(round(1000 * (1 + 4 * {_SHARE_OF_SCALE})))", _reviews()),
+            **_split(f"toInt64(round(1000 * (1 + 4 * {_SHARE_OF_SCALE})))", _reviews()),
         ),
     )
+
+
+class _Rows(TypedDict):
+    rows: str
+    customers: str
+
+
+def _split(hit: str, answers: "_Answers") -> _Rows:
+    """Return the rows of a metric, by the dimensions and by customer."""
+    return {"rows": _rows(hit, answers.plain()), "customers": of_customers("at", hit, answers.with_customers())}
 
 
 def _rows(hit: str, answers: str) -> str:
@@ -67,27 +79,43 @@ def _rows(hit: str, answers: str) -> str:
     )
 
 
-def _answers(instrument: str, low: float, high: float, condition: str = "high > low") -> str:
+def _answers(instrument: str, low: float, high: float, condition: str = "high > low") -> "_Answers":
     values = (
         f"assumeNotNull({field('score', 'Float64')}) AS score, ifNull({field('scale_min', 'Float64')}, {low}) AS low, "
         f"ifNull({field('scale_max', 'Float64')}, {high}) AS high"
     )
-    return _said(
+    return _Answers(
         "survey.answered", values, f"JSONExtractString(t.body, 'instrument') = '{instrument}' AND {condition}", "score"
     )
 
 
-def _reviews() -> str:
+def _reviews() -> "_Answers":
     values = (
         f"assumeNotNull({field('rating', 'Float64')}) AS score, toFloat64(1) AS low, "
         f"ifNull({field('scale', 'Float64')}, 5) AS high"
     )
-    return _said("review.published", values, "high > low", "rating")
+    return _Answers("review.published", values, "high > low", "rating")
 
 
-def _said(type_: str, values: str, condition: str, needed: str) -> str:
-    return f"""
-    SELECT t.occurred_at AS at, t.channel AS channel, {stage_of("t.type")} AS stage, {campaign()} AS campaign,
-        arrayDistinct(t.product_ids) AS products, {values}
-    FROM {{db}}.touchpoints AS t FINAL
-    WHERE {typed(type_)} AND JSONHas(t.body, '{needed}') AND {condition} AND score BETWEEN low AND high"""
+@dataclass(frozen=True)
+class _Answers:
+    """Touchpoints of a type that hold a score: what it is, what must hold, and the field that must be there."""
+
+    type_: str
+    values: str
+    condition: str
+    needed: str
+
+    def plain(self) -> str:
+        return self._select("", "")
+
+    def with_customers(self) -> str:
+        return self._select(f"{CUSTOMER} AS customer, ", f"\n    {joined_customers()}")
+
+    def _select(self, more: str, join: str) -> str:
+        return f"""
+    SELECT {more}t.occurred_at AS at, t.channel AS channel, {stage_of("t.type")} AS stage, {campaign()} AS campaign,
+        arrayDistinct(t.product_ids) AS products, {self.values}
+    FROM {{db}}.touchpoints AS t FINAL{join}
+    WHERE {typed(self.type_)} AND JSONHas(t.body, '{self.needed}') AND {self.condition}
+        AND score BETWEEN low AND high"""

@@ -25,7 +25,9 @@ def metrics() -> tuple[Metric, ...]:
 
 def metric_views() -> tuple[View, ...]:
     """Return the views of all metrics."""
-    return (_definitions(), *(_metric_view(metric) for metric in metrics()), _spread(), _cohorts(), _values())
+    by_persona = (_persona_view(metric) for metric in metrics() if metric.customers)
+    by_any = (_metric_view(metric) for metric in metrics())
+    return (_definitions(), *by_any, *by_persona, _spread(), _cohorts(), _values())
 
 
 def _columns(unit: str) -> tuple[ViewColumn, ...]:
@@ -47,26 +49,12 @@ def _columns(unit: str) -> tuple[ViewColumn, ...]:
 
 
 def _metric_view(metric: Metric) -> View:
-    summed = ", ".join(f"{expression} AS {name}" for name, expression in metric.statistic.aggregates.items())
-    results = ", ".join(
-        f"({quote_text(label)}, toUInt64({n}), toNullable(toFloat64({value})), toNullable(toFloat64({low})), "
-        f"toNullable(toFloat64({high})))"
-        for label, n, value, low, high in metric.statistic.results
-    )
-    source = (
-        f"FROM\n(\n    SELECT {quote_text(metric.name)} AS metric, period, period_start, dimension, dimension_value,\n"
-        f"        arrayJoin([{results}]) AS result\n    FROM\n    (\n"
-        "        SELECT p.1 AS period, p.2 AS period_start, d.1 AS dimension, d.2 AS dimension_value,\n"
-        f"            {summed}\n        FROM\n        (\n{metric.rows}\n        )\n"
-        "        ARRAY JOIN periods AS p\n        ARRAY JOIN dims AS d\n"
-        "        GROUP BY period, period_start, dimension, dimension_value\n    )\n) AS m"
-    )
     dimension = metric.dimensions[0]
     return View(
         name=metric.view,
         comment=f"{metric.title}: {metric.definition}",
         columns=_columns(metric.unit),
-        source=source,
+        source=_source(metric, metric.rows, "\n        ARRAY JOIN dims AS d", "d.1", "d.2"),
         question=f"{metric.title}, month by month?",
         example="SELECT period_start, dimension_value, statistic, n, value, low, high\n"
         f"FROM {metric.view}\nWHERE period = 'month' AND dimension = '{dimension}'\n"
@@ -74,10 +62,52 @@ def _metric_view(metric: Metric) -> View:
     )
 
 
+def _persona_view(metric: Metric) -> View:
+    """
+    Split a metric by what the customers were at the time.
+
+    It is a view of its own, because what everybody was when is dear to compute, and would be for every other question.
+    """
+    rows = (
+        "            SELECT c.periods AS periods, c.hit AS hit, c.base AS base, toString(h.persona) AS persona\n"
+        f"            FROM\n            (\n{metric.customers}\n            ) AS c\n"
+        "            ASOF INNER JOIN {db}.v_persona_history AS h\n"
+        "                ON h.customer_uid = c.customer AND h.valid_from <= c.at"
+    )
+    view = f"{metric.view}_by_persona"
+    return View(
+        name=view,
+        comment=f"{metric.title}, by the persona that the customer was then: {metric.definition}",
+        columns=_columns(metric.unit),
+        source=_source(metric, rows, "", "'persona'", "persona"),
+        question=f"{metric.title}, of which sort of customers?",
+        example="SELECT dimension_value AS persona, statistic, n, value, low, high\n"
+        f"FROM {view}\nWHERE period = 'all'\nORDER BY persona, statistic",
+    )
+
+
+def _source(metric: Metric, rows: str, split: str, dimension: str, part: str) -> str:
+    """Return the FROM of a metric's view: rows summed by period and part, and what statistic makes of the sums."""
+    summed = ", ".join(f"{expression} AS {name}" for name, expression in metric.statistic.aggregates.items())
+    results = ", ".join(
+        f"({quote_text(label)}, toUInt64({n}), toNullable(toFloat64({value})), toNullable(toFloat64({low})), "
+        f"toNullable(toFloat64({high})))"
+        for label, n, value, low, high in metric.statistic.results
+    )
+    return (
+        f"FROM\n(\n    SELECT {quote_text(metric.name)} AS metric, period, period_start, dimension, dimension_value,\n"
+        f"        arrayJoin([{results}]) AS result\n    FROM\n    (\n"
+        f"        SELECT p.1 AS period, p.2 AS period_start, {dimension} AS dimension, {part} AS dimension_value,\n"
+        f"            {summed}\n        FROM\n        (\n{rows}\n        )\n"
+        f"        ARRAY JOIN periods AS p{split}\n"
+        "        GROUP BY period, period_start, dimension, dimension_value\n    )\n) AS m"
+    )
+
+
 def _definitions() -> View:
     rows = ",\n    ".join(
         f"({quote_text(m.name)}, {quote_text(m.view)}, {quote_text(m.title)}, {quote_text(m.unit)}, "
-        f"{quote_text(m.definition)}, {quote_text(m.source)}, [{', '.join(map(quote_text, ('all', *m.dimensions)))}])"
+        f"{quote_text(m.definition)}, {quote_text(m.source)}, [{', '.join(map(quote_text, m.all_dimensions))}])"
         for m in metrics()
     )
     texts = [
@@ -94,7 +124,12 @@ def _definitions() -> View:
         columns=view_columns_of(
             [
                 *((name, "String", f"d.{number}", comment) for number, (name, comment) in enumerate(texts, 1)),
-                ("dimensions", "Array(String)", "d.7", "What it can be split by."),
+                (
+                    "dimensions",
+                    "Array(String)",
+                    "d.7",
+                    "What it can be split by; persona: in the view <view>_by_persona.",
+                ),
             ]
         ),
         source=f"FROM\n(\n    SELECT arrayJoin([\n    {rows}]) AS d\n)",
