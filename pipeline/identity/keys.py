@@ -144,7 +144,7 @@ class KeyRing:
     """
     Keys of identifier values as they were sent, remembered up to a bound.
 
-    Not safe for threads: one ring per thread. Forgetting changes speed only.
+    Threads may share one: what they look up at once is found twice, and forgetting changes speed only.
 
     Args:
         settings: Normalisation rules and the secret.

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
+from pipeline.streaming.ahead import Ahead, PreparesAhead
 from pipeline.streaming.batching import BatchPolicy, LastBatch, News, SweepPolicy
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.retry import Persistence
@@ -87,6 +88,8 @@ class BatchRunner:
         self._persistence = persistence
         self._sweeps = sweeps
         self._thread = WorkThread(work.name)
+        self._ahead = Ahead(work) if isinstance(work, PreparesAhead) else None
+        self._ahead_batch: list[Delivery] = []
         self._waiting: deque[Delivery] = deque()
         self._waiting_size = 0
         self._news = asyncio.Event()
@@ -103,7 +106,7 @@ class BatchRunner:
     @property
     def has_work(self) -> bool:
         """Tell whether a batch is at work or chunks wait."""
-        return bool(self._waiting) or not self._idle.is_set() or self._thread.is_busy
+        return bool(self._waiting or self._ahead_batch) or not self._idle.is_set() or self._thread.is_busy
 
     @property
     def at_work_for(self) -> timedelta | None:
@@ -118,6 +121,7 @@ class BatchRunner:
         self._news_at = delivery.since
         self._waiting.append(delivery)
         self._waiting_size += delivery.size
+        self._look_ahead()
         self._news.set()
 
     async def run(self) -> None:
@@ -129,9 +133,9 @@ class BatchRunner:
                 may_sweep = False
                 continue
             may_sweep = True
-            batch = self._ready_batch()
+            batch, rest = await self._next_batch()
             if batch:
-                await self._do(batch)
+                await self._do(batch, rest)
             elif not self._sweep_is_due():
                 self._news.clear()
                 await self._wait(self._pause())
@@ -140,6 +144,9 @@ class BatchRunner:
         """Drop what waits and give the batch at work some time; called before partitions are revoked."""
         self._waiting.clear()
         self._waiting_size = 0
+        if self._ahead is not None:
+            self._ahead_batch = []
+            self._ahead.drop()
         await self._end_batch(grace)
 
     async def stop(self, grace: timedelta) -> bool:
@@ -148,14 +155,20 @@ class BatchRunner:
         self._news.set()
         await self.settle(grace)
         self._thread.close()
-        return self._idle.is_set() and not self._thread.is_busy
+        if self._ahead is not None:
+            self._ahead.close()
+        is_ahead_busy = self._ahead is not None and self._ahead.is_busy
+        return self._idle.is_set() and not self._thread.is_busy and not is_ahead_busy
 
-    async def _do(self, batch: list[Delivery]) -> None:
+    async def _do(self, batch: list[Delivery], rest: Callable[[], None] | None) -> None:
         chunks = [delivery.chunk for delivery in batch]
         began = time.monotonic()
 
         def at_work() -> bool:
-            self._work.run(chunks)
+            if rest is None:
+                self._work.run(chunks)
+            else:
+                rest()
             return True
 
         if await self._persist(self._work.name, at_work):
@@ -177,6 +190,7 @@ class BatchRunner:
     async def _persist(self, name: str, at_work: Callable[[], bool]) -> bool | None:
         self._idle.clear()
         self._given_up = False
+        self._look_ahead()
         try:
             return await self._persistence.until_done(name, lambda: self._thread.run(at_work), lambda: self._given_up)
         finally:
@@ -188,6 +202,29 @@ class BatchRunner:
         except TimeoutError:
             self._given_up = True
             logger.warning("%s: a batch did not end within %s s; it is not committed", self._work.name, grace.seconds)
+
+    def _look_ahead(self) -> None:
+        """Make the next batch ready while another is at work, as soon as enough waits for a full one."""
+        is_at_work = not self._idle.is_set()
+        if (
+            self._ahead is None
+            or self._ahead.holds_batch
+            or not is_at_work
+            or self._waiting_size < self._policy.max_size
+        ):
+            return
+        self._ahead_batch = self._ready_batch()
+        if self._ahead_batch:
+            self._ahead.begin([delivery.chunk for delivery in self._ahead_batch])
+
+    async def _next_batch(self) -> tuple[list[Delivery], Callable[[], None] | None]:
+        """Return the next batch (empty: none is ready), and the rest of its work where it was begun ahead."""
+        if self._ahead is None or not self._ahead.holds_batch:
+            return self._ready_batch(), None
+        rest = await self._ahead.take()
+        begun, self._ahead_batch = self._ahead_batch, []
+        batch = [delivery for delivery in begun if not delivery.is_void()]
+        return batch, rest if len(batch) == len(begun) else None
 
     def _ready_batch(self) -> list[Delivery]:
         while self._waiting and self._waiting[0].is_void():

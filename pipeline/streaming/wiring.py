@@ -19,7 +19,7 @@ from pipeline.streaming.ports import Announcer, Publisher
 from pipeline.streaming.runner import BatchWork
 from pipeline.streaming.stitcher import StitchRulesOf
 from pipeline.streaming.switching import ActiveOnly
-from pipeline.streaming.work import Land, LandWork, StitchWork
+from pipeline.streaming.work import LandWork, StitchWork
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.facts import FactStore
 from pipeline.warehouse.results import StitchStore
@@ -48,10 +48,10 @@ def landing_work(settings: Settings, announcer: Announcer, log_id: Callable[[], 
         metrics: Where to count.
     """
 
-    def open_landing() -> Land:
+    def open_landing() -> Landing:
         origin = Origin(log_id(), settings.kafka.max_record_bytes)
         store = FactStore(connect(settings.clickhouse), observe_insert)
-        return Landing(store, announcer, settings.identity, origin, parking_lot(settings)).land
+        return Landing(store, announcer, settings.identity, origin, parking_lot(settings))
 
     def observe_insert(table: str, seconds: float) -> None:
         metrics.observe("throughline_warehouse_insert_seconds", seconds, table=table)

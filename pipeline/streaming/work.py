@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from pipeline.contracts.updates import KEY_BYTES, Dirty, decode_dirty
 from pipeline.observability.metrics import Metrics
+from pipeline.streaming.landing.prepared import Prepared
 from pipeline.streaming.making import Making, must_rest
 from pipeline.streaming.ports import Publisher
 from pipeline.streaming.records import Chunk
@@ -60,8 +61,14 @@ class LandReport(Protocol):
         """Identifiers announced to the stitching workers."""
 
 
-Land = Callable[[Sequence[Chunk]], LandReport]
-"""Lands a batch; see `pipeline.streaming.landing`."""
+class Lands(Protocol):
+    """Lands batches; see `pipeline.streaming.landing`."""
+
+    def prepare(self, chunks: Sequence[Chunk]) -> Prepared:
+        """Make the facts of a batch, which touches nothing outside; may be called while another batch is landed."""
+
+    def land(self, chunks: Sequence[Chunk], prepared: Prepared | None = None) -> LandReport:
+        """Land a batch, with its facts where they are made already."""
 
 
 class LandWork:
@@ -69,9 +76,9 @@ class LandWork:
 
     name = "land"
 
-    def __init__(self, open_landing: Callable[[], Land], metrics: Metrics) -> None:
+    def __init__(self, open_landing: Callable[[], Lands], metrics: Metrics) -> None:
         self._open_landing = open_landing
-        self._land: Land | None = None
+        self._landing: Lands | None = None
         self._metrics = metrics
 
     def size(self, chunk: Chunk) -> int:
@@ -84,15 +91,23 @@ class LandWork:
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Land a batch; it is then in the warehouse and announced."""
-        if self._land is None:
-            self._land = self._open_landing()
-        began = time.perf_counter()
-        report = self._land(chunks)
-        self._tell(chunks, report, time.perf_counter() - began)
+        self._run(chunks, None)
+
+    def prepare(self, chunks: Sequence[Chunk]) -> Callable[[], None]:
+        """Make the facts of a batch while another is landed; return what lands it."""
+        prepared = None if self._landing is None else self._landing.prepare(chunks)
+        return lambda: self._run(chunks, prepared)
 
     def sweep(self) -> bool:
         """Do nothing: whoever lands has nothing to look for."""
         return False
+
+    def _run(self, chunks: Sequence[Chunk], prepared: Prepared | None) -> None:
+        if self._landing is None:
+            self._landing = self._open_landing()
+        began = time.perf_counter()
+        report = self._landing.land(chunks) if prepared is None else self._landing.land(chunks, prepared)
+        self._tell(chunks, report, time.perf_counter() - began)
 
     def _tell(self, chunks: Sequence[Chunk], report: LandReport, seconds: float) -> None:
         metrics = self._metrics

@@ -159,13 +159,27 @@ class Worker:
                 return
 
 
+class _Landing:
+    """Lands with what its worker remembers; nothing is made ready ahead."""
+
+    def __init__(self, land: Callable[[Sequence[Chunk]], Any]) -> None:
+        self._land = land
+
+    def prepare(self, chunks: Sequence[Chunk]) -> Any:
+        """Leave it to `land`."""
+
+    def land(self, chunks: Sequence[Chunk], prepared: Any = None) -> Any:  # noqa: ARG002  # of the protocol
+        """Land a batch."""
+        return self._land(chunks)
+
+
 class LandWorker(Worker):
     """Lands: the real `LandWork` over the real `Landing` and `DirtyAnnouncer`."""
 
     def __init__(self, place: Place, owner: Owner, identity: IdentitySettings) -> None:
         super().__init__(place, LAND_GROUP, owner)
         self._identity = identity
-        self.work = LandWork(lambda: self._land, Silent(CollectorRegistry(), ()))
+        self.work = LandWork(lambda: _Landing(self._land), Silent(CollectorRegistry(), ()))
 
     def _land(self, chunks: Sequence[Chunk]) -> Any:
         start = tuple(

@@ -217,3 +217,82 @@ async def test_a_panic_of_native_code_is_only_another_failure() -> None:
     async with running(Work(fail)) as (_, source):
         source.offer(1)
         await until(lambda: source.acknowledged == [1])
+
+
+class AheadWork(Work):
+    """Notes what is made ready, and when; making ready may fail."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        super().__init__(before)
+        self.prepared: list[list[int]] = []
+        self.finished: list[list[int]] = []
+        self.fails = False
+
+    def prepare(self, chunks: Sequence[Chunk]) -> Callable[[], None]:
+        offsets = [chunk.first_offset for chunk in chunks]
+        self.prepared.append(offsets)
+        if self.fails:
+            raise WarehouseUnavailable("away")
+
+        def finish() -> None:
+            self.run(chunks)
+            self.finished.append(offsets)
+
+        return finish
+
+
+async def test_the_next_full_batch_is_made_ready_while_one_is_at_work_and_done_after_it() -> None:
+    gate = threading.Event()
+    work = AheadWork(lambda: _wait(gate))
+    async with running(work) as (runner, source):
+        source.offer(*range(8))
+        await until(lambda: work.prepared == [[3, 4, 5]])
+        assert (work.batches, source.acknowledged, runner.has_work) == ([], [], True)
+        gate.set()
+        await until(lambda: len(source.acknowledged) == 8)
+    assert work.batches == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert source.acknowledged == list(range(8))
+    # What does not fill a batch waits for company instead.
+    assert (work.prepared, work.finished) == ([[3, 4, 5]], [[3, 4, 5]])
+
+
+async def test_a_batch_that_could_not_be_made_ready_is_done_in_its_turn() -> None:
+    gate = threading.Event()
+    work = AheadWork(lambda: _wait(gate))
+    work.fails = True
+    async with running(work) as (_, source):
+        source.offer(*range(6))
+        await until(lambda: bool(work.prepared))
+        gate.set()
+        await until(lambda: len(source.acknowledged) == 6)
+    assert work.batches == [[0, 1, 2], [3, 4, 5]]
+    assert work.finished == []
+
+
+async def test_what_is_made_ready_is_dropped_with_its_partitions() -> None:
+    gate = threading.Event()
+    work = AheadWork(lambda: _wait(gate))
+    async with running(work) as (runner, source):
+        source.offer(*range(6))
+        await until(lambda: bool(work.prepared))
+        settled = asyncio.create_task(runner.settle(GRACE))
+        await asyncio.sleep(0)
+        gate.set()
+        await settled
+        source.offer(7)
+        await until(lambda: 7 in source.acknowledged)
+    assert work.batches == [[0, 1, 2], [7]]
+    assert source.acknowledged == [0, 1, 2, 7]
+
+
+async def test_a_chunk_of_another_worker_is_left_out_of_what_was_made_ready() -> None:
+    gate = threading.Event()
+    work = AheadWork(lambda: _wait(gate))
+    async with running(work) as (_, source):
+        source.offer(*range(6))
+        await until(lambda: bool(work.prepared))
+        source.void.add(4)
+        gate.set()
+        await until(lambda: 5 in source.acknowledged)
+    assert work.batches == [[0, 1, 2], [3, 5]]
+    assert (work.finished, source.acknowledged) == ([], [0, 1, 2, 3, 5])

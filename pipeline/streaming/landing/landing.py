@@ -10,7 +10,6 @@ batch landed again is the same facts.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter
 
 import polars as pl
 
@@ -22,6 +21,7 @@ from pipeline.streaming.decode.verdicts import judge
 from pipeline.streaming.landing.batch import Batch
 from pipeline.streaming.landing.facts import Facts, make_facts
 from pipeline.streaming.landing.parking import ParkingLot, judged_frames
+from pipeline.streaming.landing.prepared import Prepared, Stopwatch
 from pipeline.streaming.landing.rejected import landed_rows, rejected_rows
 from pipeline.streaming.landing.writing import write_facts, write_rejected
 from pipeline.streaming.ports import Announcer, FactStore
@@ -70,7 +70,7 @@ class LandOutcome:
 
 class Landing:
     """
-    Lands batches; one per thread, for its memory of schemas and identifiers is not shared.
+    Lands batches one after the other; the next may be made ready in another thread meanwhile.
 
     Args:
         store: Where facts go.
@@ -99,12 +99,21 @@ class Landing:
             else ValueDecoder(origin.max_record_bytes, lot.frames.schema_of)
         )
 
-    def land(self, chunks: Sequence[Chunk]) -> LandOutcome:
+    def prepare(self, chunks: Sequence[Chunk]) -> Prepared:
+        """Make the facts of a batch; the warehouse and Kafka are not spoken to."""
+        watch = Stopwatch()
+        batch = Batch.of(chunks)
+        opened = None if self._lot is None else self._lot.frames.open(batch.values)
+        facts, rejections = self._facts_of(batch, opened, watch)
+        return Prepared(batch, opened, facts, rejections, watch.seconds)
+
+    def land(self, chunks: Sequence[Chunk], prepared: Prepared | None = None) -> LandOutcome:
         """
         Land chunks of any topics and partitions as one batch.
 
         Args:
             chunks: What was read; their offsets may be committed when this returns.
+            prepared: What `prepare` made of them, where they were made ready.
 
         Returns:
             Counts and times.
@@ -114,10 +123,9 @@ class Landing:
             WarehouseRefused: As above: the warehouse takes nothing at all, so a person has to look.
             Exception: Whatever the announcer raised; land it again.
         """
-        watch = _Stopwatch()
-        batch = Batch.of(chunks)
-        opened = None if self._lot is None else self._lot.frames.open(batch.values)
-        facts, rejections = self._facts_of(batch, opened, watch)
+        ready = self.prepare(chunks) if prepared is None else prepared
+        batch, opened, facts, rejections = ready.batch, ready.opened, ready.facts, ready.rejections
+        watch = Stopwatch(ready.seconds)
         landed_at = self._store.landing_stamp()
         if facts is not None:
             refused = write_facts(self._store, facts, landed_at)
@@ -135,9 +143,7 @@ class Landing:
         watch.lap("announce")
         return replace(_outcome(batch, facts, rejections, watch.seconds), announced=announced.height)
 
-    def _facts_of(
-        self, batch: Batch, opened: Opened | None, watch: "_Stopwatch"
-    ) -> tuple[Facts | None, list[Rejection]]:
+    def _facts_of(self, batch: Batch, opened: Opened | None, watch: Stopwatch) -> tuple[Facts | None, list[Rejection]]:
         """Return the facts of a batch (None: nothing in it is an event) and what was rejected."""
         decoded = self._decoder.decode(batch.values if opened is None else opened.values)
         if opened is not None:
@@ -174,16 +180,3 @@ def _outcome(
         received_at_ms=received,
         seconds=seconds,
     )
-
-
-class _Stopwatch:
-    """Adds up the seconds spent in each part."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._since = perf_counter()
-
-    def lap(self, part: str) -> None:
-        now = perf_counter()
-        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
-        self._since = now
