@@ -1,8 +1,10 @@
 """Rows of `rejected` and `landed`: what did not become a touchpoint, and which offsets are accounted for."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import accumulate
 
 import polars as pl
 
@@ -49,15 +51,10 @@ def landed_rows(batch: Batch, rejections: Sequence[Rejection], log_id: str, stam
         log_id: Incarnation of the Kafka log.
         stamps: landed_at and completed_at of the batch.
     """
-    starts, start = [], 0
-    for chunk in batch.chunks:
-        starts.append(start)
-        start += len(chunk.records)
-    rows = Counter(rejection.row for rejection in rejections)
-    rejected = [
-        sum(rows[row] for row in range(start, start + len(chunk.records))) if rows else 0
-        for start, chunk in zip(starts, batch.chunks, strict=True)
-    ]
+    ends = list(accumulate(len(chunk.records) for chunk in batch.chunks))
+    # The chunk of a row is the first that ends behind it: chunks without records have none.
+    refused = Counter(bisect_right(ends, rejection.row) for rejection in rejections)
+    rejected = [refused[place] for place in range(len(ends))]
     landed_at, completed_at = stamps
     return pl.DataFrame(
         {
