@@ -30,6 +30,28 @@ def test_an_answer_counts_for_what_the_customer_was_then(told: Told) -> None:
     assert told.cells("repeat_purchase_by_persona", "persona")["new_customer", "share"][:2] == (2, 0.0)
 
 
+def test_waits_replies_and_parcels_count_for_whom_they_befell(told: Told) -> None:
+    """A prospect is answered; the parcel of a first order comes in time; a parcel without an order is nobody's."""
+    told.say("ada", 0, "support.ticket_created", refs={"ticket_id": "t1"})
+    told.say("ada", 2 / 24, "support.email_sent", refs={"ticket_id": "t1"})
+    told.say("ada", 3 / 24, "support.ticket_solved", refs={"ticket_id": "t1"})
+    told.say("eve", 0, "order.placed", refs={"order_id": "o1"}, body={"promised_delivery_at": "2025-03-06T09:00:00Z"})
+    told.say("order_id:o1", 2, "delivery.delivered", refs={"order_id": "o1"})
+    shipped = {"promised_until": "2025-03-05T09:00:00Z"}
+    told.say("shipment_id:s9", 0, "delivery.shipped", refs={"shipment_id": "s9"}, body=shipped)
+    told.say("shipment_id:s9", 1, "delivery.delivered", refs={"shipment_id": "s9"})
+    told.say("eve", 1, "support.call_ended", body={"wait_s": 90})
+    told.stitch()
+    assert told.cells("first_reply_by_persona", "persona")["prospect", "p50"][:2] == (1, 2.0)
+    assert told.cells("resolution_by_persona", "persona")["prospect", "p50"][:2] == (1, 3.0)
+    assert told.cells("wait_by_persona", "persona")["new_customer", "p50"][:2] == (1, 90.0)
+    assert told.cell("on_time", "share")[:2] == (2, 1.0)
+    for metric in ("on_time", "promise_kept"):
+        assert {k[0]: c[:2] for k, c in told.cells(f"{metric}_by_persona", "persona").items()} == {
+            "new_customer": (1, 1.0)
+        }
+
+
 def test_without_rows_there_are_no_personas(told: Told) -> None:
     for metric in BY_PERSONA:
         assert told.cells(f"{metric.name}_by_persona", "persona") == {}, metric.name

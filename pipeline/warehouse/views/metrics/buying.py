@@ -4,8 +4,17 @@ from typing import Final
 
 from pipeline.contracts.schemas import body_fields
 from pipeline.warehouse.ddl import quote_text
-from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, periods, typed
-from pipeline.warehouse.views.metrics.facts import FIRST, PRODUCTS
+from pipeline.warehouse.views.metrics.declaration import (
+    Metric,
+    Rows,
+    campaign,
+    dims,
+    field,
+    of_customers,
+    periods,
+    typed,
+)
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, joined_customers
 from pipeline.warehouse.views.metrics.statistics import mean, quantiles, share
 
 _WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
@@ -28,7 +37,7 @@ def _delivery_metrics() -> tuple[Metric, ...]:
             definition="Share of the delivered parcels with a promise that came by the promised time.",
             source=f"On time in the SCOR model, RL.2.2; {_WILSON}",
             dimensions=_DIMENSIONS,
-            rows=_of_parcels("toInt64(came <= promise)", "isNotNull(came)", "assumeNotNull(came)"),
+            **_of_parcels("toInt64(came <= promise)", "isNotNull(came)", "assumeNotNull(came)"),
         ),
         Metric(
             name="days_late",
@@ -38,7 +47,7 @@ def _delivery_metrics() -> tuple[Metric, ...]:
             definition="Mean lateness of the parcels that came late, in days of 24 hours.",
             source=_STUDENT,
             dimensions=_DIMENSIONS,
-            rows=_of_parcels(
+            **_of_parcels(
                 "toInt64(dateDiff('millisecond', promise, assumeNotNull(came)))",
                 "came > promise",
                 "assumeNotNull(came)",
@@ -53,7 +62,7 @@ def _delivery_metrics() -> tuple[Metric, ...]:
             "what never came was not, and cancelled orders do not count.",
             source=f"Perfect order fulfilment in the SCOR model, RL.1.1, its delivery part; {_WILSON}",
             dimensions=_DIMENSIONS,
-            rows=_of_parcels(
+            **_of_parcels(
                 "toInt64(ifNull(came <= promise, false))",
                 "promise <= now64(3) AND (isNotNull(came) OR NOT cancelled)",
                 "promise",
@@ -88,9 +97,11 @@ def _return_metrics() -> tuple[Metric, ...]:
     )
 
 
-def parcels() -> str:
+def parcels(customer: str = "") -> str:
     """
     Return every parcel with a promise: promise, came (NULL: not yet), channel, campaign, products, carrier, cancelled.
+
+    Where an expression of the customer is given, `customer` too: who placed the order; without an order it is nobody.
 
     A parcel is a shipment where the deliveries name shipments, else the order. The promise is that of its own
     shipment, else of a shipment of the order without a name, else of the order, as for the pain point late_delivery.
@@ -106,11 +117,13 @@ def parcels() -> str:
         "OVER (PARTITION BY t.shipment_id).3)"
     )
     carrier = "JSONExtractString(t.body, 'carrier')"
+    parts = (", customer", f"{customer} AS customer,", joined_customers(), "placed.6 AS customer,")
+    own, named, join, who = parts if customer else ("",) * 4
     return f"""
-    SELECT assumeNotNull(promise_made) AS promise, came, channel, campaign, products, carrier, cancelled
+    SELECT assumeNotNull(promise_made) AS promise, came, channel, campaign, products, carrier, cancelled{own}
     FROM
     (
-        SELECT cancelled, placed.3 AS channel, placed.4 AS campaign, placed.5 AS products,
+        SELECT {who} cancelled, placed.3 AS channel, placed.4 AS campaign, placed.5 AS products,
             arrayJoin(multiIf(notEmpty(named), arrayDistinct(arrayConcat(named, sent)), notEmpty(d), [''],
                 notEmpty(sent), sent, [''])) AS parcel,
             arrayFirst(x -> x.3 = parcel, d) AS delivery, notEmpty(delivery.2) AS is_delivered,
@@ -123,13 +136,13 @@ def parcels() -> str:
             SELECT arraySort(groupArrayIf(tuple(at, uid, shipment, came, carrier), type = 'delivery.delivered')) AS d,
                 arraySort(groupArrayIf(tuple(at, uid, shipment, until), type = 'delivery.shipped' AND has_until)) AS s,
                 arraySort(groupArrayIf(tuple(at, uid, until), type = 'order.placed' AND has_until)) AS o,
-                minIf(tuple(at, uid, channel, campaign, products), type = 'order.placed') AS placed,
+                minIf(tuple(at, uid, channel, campaign, products{own}), type = 'order.placed') AS placed,
                 countIf(type = 'order.cancelled') > 0 AS cancelled,
                 arrayFilter(x -> x != '', arrayMap(x -> x.3, d)) AS named,
                 arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, s))) AS sent
             FROM
             (
-                SELECT t.occurred_at AS at, toString(t.event_uid) AS uid, toString(t.type) AS type,
+                SELECT {named} t.occurred_at AS at, toString(t.event_uid) AS uid, toString(t.type) AS type,
                     t.shipment_id AS shipment, t.channel AS channel, {campaign()} AS campaign, {carrier} AS carrier,
                     if(t.type = 'order.placed', {PRODUCTS}, []) AS products,
                     if(isNull({handed}), t.occurred_at, {time.format(handed)}) AS came,
@@ -137,6 +150,7 @@ def parcels() -> str:
                     fromUnixTimestamp64Milli(ifNull(until_ms, 0), 'UTC') AS until, {order} AS own_order,
                     if(own_order = '', concat('shipment:', t.shipment_id), concat('order:', own_order)) AS key
                 FROM {{db}}.touchpoints AS t FINAL
+                {join}
                 WHERE {typed(*types)} AND (t.order_id != '' OR t.shipment_id != '')
             )
             GROUP BY key
@@ -145,12 +159,13 @@ def parcels() -> str:
     WHERE isNotNull(promise_made)"""
 
 
-def _of_parcels(hit: str, condition: str, at: str) -> str:
+def _of_parcels(hit: str, condition: str, at: str) -> Rows:
     said = dims("products", channel="channel", campaign="campaign", carrier="carrier")
-    return (
-        f"SELECT {periods(at)} AS periods, {said} AS dims, {hit} AS hit, 1 AS base\n"
-        f"FROM\n({parcels()}\n)\nWHERE {condition}"
-    )
+    return {
+        "rows": f"SELECT {periods(at)} AS periods, {said} AS dims, {hit} AS hit, 1 AS base\n"
+        f"FROM\n({parcels()}\n)\nWHERE {condition}",
+        "customers": of_customers(at, hit, parcels(CUSTOMER), condition),
+    }
 
 
 def _returned() -> str:

@@ -7,7 +7,7 @@ not depend on the order in which they are made. Days are UTC, so no change of cl
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 from pipeline.warehouse.views.metrics.statistics import Statistic
 
@@ -51,6 +51,13 @@ class Metric:
     def all_dimensions(self) -> tuple[str, ...]:
         """Everything that it can be split by."""
         return ("all", *self.dimensions, *(["persona"] if self.customers else []))
+
+
+class Rows(TypedDict):
+    """The rows of a metric, by the dimensions and by customer, as `Metric` takes them."""
+
+    rows: str
+    customers: str
 
 
 def periods(at: str) -> str:

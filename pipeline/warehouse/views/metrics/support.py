@@ -1,13 +1,22 @@
 """What support takes: contacts, first-contact resolution, waits, first replies, resolution."""
 
-from typing import Final, TypedDict
+from typing import Final
 
 from pipeline.contracts.kinds import CHANNELS
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS
 from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between
-from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, of_customers, periods, typed
-from pipeline.warehouse.views.metrics.facts import FIRST, contacts, orders
+from pipeline.warehouse.views.metrics.declaration import (
+    Metric,
+    Rows,
+    campaign,
+    dims,
+    field,
+    of_customers,
+    periods,
+    typed,
+)
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, contacts, joined_customers, orders
 from pipeline.warehouse.views.metrics.statistics import quantiles, rate, share
 
 _WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
@@ -73,6 +82,7 @@ def _time_metrics() -> tuple[Metric, ...]:
             source=f"Average speed of answer, as quantiles; {_RANKS}",
             dimensions=("channel", "campaign", "queue"),
             rows=_waits(),
+            customers=of_customers("first.1", "hit", _waited(CUSTOMER)),
         ),
         Metric(
             name="first_reply",
@@ -84,6 +94,7 @@ def _time_metrics() -> tuple[Metric, ...]:
             source=f"{_DESKS}; {_RANKS}",
             dimensions=("channel", "campaign"),
             rows=_time_between(_replied()),
+            customers=_time_of_customers(_replied(CUSTOMER)),
         ),
         Metric(
             name="resolution",
@@ -94,6 +105,7 @@ def _time_metrics() -> tuple[Metric, ...]:
             source=f"Full resolution time {_DESKS}; {_RANKS}",
             dimensions=("channel", "campaign"),
             rows=_time_between(_resolved()),
+            customers=_time_of_customers(_resolved(CUSTOMER)),
         ),
     )
 
@@ -127,12 +139,7 @@ def _business_metrics() -> tuple[Metric, ...]:
     )
 
 
-class _Rows(TypedDict):
-    rows: str
-    customers: str
-
-
-def _of_contacts(hit: str, condition: str) -> _Rows:
+def _of_contacts(hit: str, condition: str) -> Rows:
     """Return the rows of a metric of contacts, by the dimensions and by customer."""
     # Who repeats whom is found by the rule itself, so a merge and the settings of the rule hold here too.
     repeats = (
@@ -158,22 +165,40 @@ def _per_orders() -> str:
 
 
 def _waits() -> str:
-    chats = ("support.chat_started", "support.chat_message", "support.chat_ended")
     return f"""SELECT {periods("first.1")} AS periods,
     {dims(channel="first.3", campaign="first.4", queue="queue")} AS dims, hit, 1 AS base
 FROM
-(
-    SELECT min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()})) AS first,
-        max(JSONExtractString(t.body, 'queue')) AS queue,
-        toInt64(round(1000 * max({field("wait_s", "Float64")}))) AS hit
-    FROM {{db}}.touchpoints AS t FINAL
-    WHERE {typed("support.call_ended", *chats)} AND JSONHas(t.body, 'wait_s')
-    GROUP BY t.type = 'support.call_ended', if(t.conversation_id = '', toString(t.event_uid), t.conversation_id)
+({_waited()}
 )"""
 
 
-def _messages(types: tuple[str, ...]) -> str:
+def _waited(customer: str = "") -> str:
+    """Select every wait: first (at, uid, channel, campaign, who where a customer is named), queue, hit."""
+    who, join = _who(customer)
+    chats = ("support.chat_started", "support.chat_message", "support.chat_ended")
+    return f"""
+    SELECT min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}{who})) AS first,
+        {_named(customer, "first.5")}
+        max(JSONExtractString(t.body, 'queue')) AS queue,
+        toInt64(round(1000 * max({field("wait_s", "Float64")}))) AS hit
+    FROM {{db}}.touchpoints AS t FINAL
+    {join}
+    WHERE {typed("support.call_ended", *chats)} AND JSONHas(t.body, 'wait_s')
+    GROUP BY t.type = 'support.call_ended', if(t.conversation_id = '', toString(t.event_uid), t.conversation_id)"""
+
+
+def _who(customer: str) -> tuple[str, str]:
+    """Return one more value of a tuple and the join that it needs; nothing where no customer is asked for."""
+    return (f", {customer}", joined_customers()) if customer else ("", "")
+
+
+def _named(customer: str, place: str) -> str:
+    return f"{place} AS customer," if customer else ""
+
+
+def _messages(types: tuple[str, ...], customer: str = "") -> str:
     """Select the messages of tickets and threads, each with its matter: the ticket, else the thread."""
+    _, join = _who(customer)
     ticket = (
         "if(thread = '', '', minIf(tuple(at, toString(uid), ticket), thread != '' AND ticket != '') "
         "OVER (PARTITION BY thread).3)"
@@ -187,47 +212,56 @@ def _messages(types: tuple[str, ...]) -> str:
             FROM
             (
                 SELECT t.occurred_at AS at, t.event_uid AS uid, toString(t.type) AS type, t.channel AS channel,
+                    {f"{customer} AS asker," if customer else ""}
                     {campaign()} AS campaign, t.direction AS direction, t.ticket_id AS ticket,
                     JSONExtractString(t.body, 'thread_id') AS thread, {CALENDAR} AS calendar, t.source AS source,
                     ifNull({field("public_reply", "Bool")}, false) AS is_public
                 FROM {{db}}.touchpoints AS t FINAL
+                {join}
                 WHERE {typed(*types)}
             )
         )
         WHERE matter != ''"""
 
 
-def _replied() -> str:
+def _replied(customer: str = "") -> str:
     """Select who asked (at, uid, channel, campaign, calendar, source), and when it was answered."""
     asks = "type IN ('support.email_received', 'support.ticket_created') AND direction != 'outbound'"
     answers = (
         "type IN ('support.email_sent', 'support.ticket_solved') OR (type = 'support.ticket_updated' AND is_public) "
         "OR (type = 'support.call_ended' AND direction = 'outbound')"
     )
+    own = ", asker" if customer else ""
     return f"""
-    SELECT minIf(tuple(at, toString(uid), channel, campaign, calendar, source), {asks}) AS began,
-        countIf({asks}) AS asks,
+    SELECT minIf(tuple(at, toString(uid), channel, campaign, calendar, source{own}), {asks}) AS began,
+        {_named(customer, "began.7")} countIf({asks}) AS asks,
         arrayFilter(a -> a >= began.1, arraySort(groupArrayIf(at, {answers}))) AS answers, answers[1] AS ended
-    FROM ({_messages((*_THREADED, *_TICKETED))}
+    FROM ({_messages((*_THREADED, *_TICKETED), customer)}
     )
     GROUP BY matter
     HAVING asks > 0 AND length(answers) > 0"""
 
 
-def _resolved() -> str:
+def _resolved(customer: str = "") -> str:
     """Select what was opened (at, uid, channel, campaign, calendar, source), and when it was settled."""
+    who, join = _who(customer)
     solved, reopened = "t.type = 'support.ticket_solved'", "t.type = 'support.ticket_reopened'"
     return f"""
-    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {CALENDAR}, t.source),
-            t.type = 'support.ticket_created') AS began,
+    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {CALENDAR}, t.source{who}),
+            t.type = 'support.ticket_created') AS began, {_named(customer, "began.7")}
         countIf(t.type = 'support.ticket_created') AS opens,
         maxIf({FIRST}, {reopened}) AS last_reopened, countIf({reopened}) AS reopenings,
         arraySort(groupArrayIf({FIRST}, {solved})) AS all_solved,
         arrayFilter(s -> reopenings = 0 OR s > last_reopened, all_solved) AS standing, standing[1].1 AS ended
     FROM {{db}}.touchpoints AS t FINAL
+    {join}
     WHERE {typed(*_TICKETED)} AND t.ticket_id != ''
     GROUP BY t.ticket_id
     HAVING opens > 0 AND length(standing) > 0 AND ended >= began.1"""
+
+
+def _time_of_customers(spans: str) -> str:
+    return of_customers("began.1", "toInt64(dateDiff('millisecond', began.1, ended))", spans)
 
 
 def _time_between(spans: str) -> str:

@@ -1,11 +1,20 @@
 """What customers say: NPS, CSAT, CES and ratings in reviews."""
 
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final
 
 from pipeline.stitching.pain.low_score import DEFAULT_SCALES, ROUNDING
 from pipeline.warehouse.views.expressions import stage_of
-from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, of_customers, periods, typed
+from pipeline.warehouse.views.metrics.declaration import (
+    Metric,
+    Rows,
+    campaign,
+    dims,
+    field,
+    of_customers,
+    periods,
+    typed,
+)
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 from pipeline.warehouse.views.metrics.statistics import mean, net, share
 
@@ -61,12 +70,7 @@ def survey_metrics() -> tuple[Metric, ...]:
     )
 
 
-class _Rows(TypedDict):
-    rows: str
-    customers: str
-
-
-def _split(hit: str, answers: "_Answers") -> _Rows:
+def _split(hit: str, answers: "_Answers") -> Rows:
     """Return the rows of a metric, by the dimensions and by customer."""
     return {"rows": _rows(hit, answers.plain()), "customers": of_customers("at", hit, answers.with_customers())}
 
