@@ -40,16 +40,6 @@ def journey_changes(before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _journeys(rows: pl.DataFrame) -> pl.DataFrame:
     """Unnest the journeys of anchors' rows: the compared columns and the 1-based `index` within the customer."""
-    indexes = pl.int_ranges(1, pl.col("journey_id").list.len() + 1, dtype=pl.UInt32)
-    anchors = rows.filter(pl.col("journey_id").list.len() > 0).with_columns(index=indexes)
-    pains = (
-        anchors.select("customer_uid", "version", index="pain_journey", due_at="pain_due_at")
-        .explode("index", "due_at")
-        # An absence counts from when it is due; a snapshot knows of those that were due by its version.
-        .filter(pl.col("index").is_not_null() & (pl.col("due_at") <= pl.col("version")).fill_null(value=True))
-        .group_by("customer_uid", "index")
-        .agg(pain_points=pl.len().cast(pl.UInt32))
-    )
     nested = {
         "journey_id": "journey_id",
         "started_at": "journey_started_at",
@@ -57,11 +47,22 @@ def _journeys(rows: pl.DataFrame) -> pl.DataFrame:
         "touchpoints": "journey_touchpoints",
         "visits": "journey_visits",
         "orders": "journey_orders",
-        "index": "index",
     }
+    pains = (
+        # Only what is looked at: a filter of whole rows copies every list in them.
+        rows.select("customer_uid", "version", index="pain_journey", due_at="pain_due_at")
+        .filter(pl.col("index").list.len() > 0)
+        .explode("index", "due_at")
+        # An absence counts from when it is due; a snapshot knows of those that were due by its version.
+        .filter((pl.col("due_at") <= pl.col("version")).fill_null(value=True))
+        .group_by("customer_uid", "index")
+        .agg(pain_points=pl.len().cast(pl.UInt32))
+    )
+    anchors = rows.select("customer_uid", **nested).filter(pl.col("journey_id").list.len() > 0)
+    index = pl.int_ranges(1, pl.col("journey_id").list.len() + 1, dtype=pl.UInt32)
     return (
-        anchors.select("customer_uid", **nested)
-        .explode(list(nested))
+        anchors.with_columns(index=index)
+        .explode(*nested, "index")
         .join(pains, on=["customer_uid", "index"], how="left")
         .with_columns(pl.col("pain_points").fill_null(0))
         .select(*_COMPARED, "index")
@@ -71,12 +72,17 @@ def _journeys(rows: pl.DataFrame) -> pl.DataFrame:
 def _paths(rows: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     """Return the types in order without repeats, and the distinct channels, of the journeys of changed customers."""
     steps = (
-        rows.join(changed.select("customer_uid").unique(), on="customer_uid", how="semi")
-        .select("customer_uid", index="step_journey", type="step_type", channel="step_channel")
+        rows.select("customer_uid", index="step_journey", type="step_type", channel="step_channel")
         .filter(pl.col("index").list.len() > 0)
+        .join(changed.select("customer_uid").unique(), on="customer_uid", how="semi")
         .explode("index", "type", "channel")
     )
-    return steps.group_by("customer_uid", "index").agg(
-        path=pl.col("type").filter((pl.col("type") != pl.col("type").shift()).fill_null(value=True)),
-        channels=pl.col("channel").unique().sort(),
+    # Steps of a journey stand together: what repeats the one before is left out before they are grouped.
+    here = [pl.col(name) for name in ("type", "index", "customer_uid")]
+    turns = steps.filter(pl.any_horizontal([(one != one.shift()).fill_null(value=True) for one in here]))
+    paths = turns.group_by("customer_uid", "index").agg(path="type")
+    channels = steps.select("customer_uid", "index", "channel").unique()
+    return paths.join(
+        channels.group_by("customer_uid", "index").agg(channels=pl.col("channel").sort()),
+        on=["customer_uid", "index"],
     )

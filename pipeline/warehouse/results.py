@@ -20,7 +20,7 @@ from pipeline.warehouse.errors import translated
 from pipeline.warehouse.external import external_keys, external_table, key_array
 from pipeline.warehouse.inserts import insert_frame
 from pipeline.warehouse.ledger import LedgerStore
-from pipeline.warehouse.tables import STITCHED
+from pipeline.warehouse.tables import STITCH_VERSIONS, STITCHED
 
 _EXTRACTS: Mapping[pl.DataType, str] = {
     TIME: "Nullable(Int64)",
@@ -145,7 +145,7 @@ class StitchStore(LedgerStore):
                 "SELECT greatest(now64(6, 'UTC'), addMicroseconds(max(version), 1)) FROM stitch_versions"
             ).result_rows
             version: datetime = rows[0][0].replace(tzinfo=UTC)
-            self._client.insert("stitch_versions", [[version, worker]], column_names=["version", "worker"])
+        insert_frame(self._client, STITCH_VERSIONS, pl.DataFrame({"version": [version], "worker": [worker]}))
         return version
 
     def links(self, keys: pl.Series) -> pl.DataFrame:
