@@ -1,7 +1,8 @@
 """
 The warehouse as STITCH sees it: what a simulation has to provide to stand in for ClickHouse.
 
-One worker calls, one call at a time, but for a read ahead (`journeys`, `facts`) beside another call. Any call may
+One worker calls, one call at a time, but for a read ahead (`journeys`, `facts`) and writing behind (`insert_ledger`,
+`insert_stitched`), each beside other calls. Any call may
 block and may raise `WarehouseUnavailable` (the caller does the whole batch again) or `WarehouseRefused` (a person has
 to look). All calls may be repeated. A read sees every INSERT that was acknowledged before it began: the protocol's
 proof rests on that.

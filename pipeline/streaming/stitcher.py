@@ -19,6 +19,7 @@ from pipeline.config_pain import PainPointSettings
 from pipeline.identity.cluster import cluster
 from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.stitch import stitch
+from pipeline.streaming.beside import WriteBehind
 from pipeline.streaming.changes import journey_changes
 from pipeline.streaming.closure import Closure, close_blocks
 from pipeline.streaming.ledger import ledger_entries
@@ -101,14 +102,16 @@ def stitch_batch(
         WarehouseRefused: As above, but a person has to look.
     """
     clock = _Stopwatch()
-    batch = _Batch(store, publisher, rules, defer, clock)
     left = dirty.unique(maintain_order=True)
-    while True:
-        version = store.register_version(worker)
-        settled = batch.stitch(left.head(_SLICE_IDENTIFIERS), version)
-        left = _without(left.slice(_SLICE_IDENTIFIERS), settled)
-        if left.is_empty():
-            return StitchOutcome(version, batch.identifiers, batch.facts, batch.published, clock.seconds)
+    with WriteBehind() as writes:
+        batch = _Batch(store, publisher, rules, defer, clock, writes)
+        while True:
+            version = store.register_version(worker)
+            settled = batch.stitch(left.head(_SLICE_IDENTIFIERS), version)
+            left = _without(left.slice(_SLICE_IDENTIFIERS), settled)
+            if left.is_empty():
+                break
+    return StitchOutcome(version, batch.identifiers, batch.facts, batch.published, clock.seconds)
 
 
 class _Batch:
@@ -126,9 +129,10 @@ class _Batch:
         rules: StitchRulesOf,
         defer: Callable[[pl.Series], None] | None,
         clock: "_Stopwatch",
+        writes: WriteBehind,
     ) -> None:
         self._store, self._publisher, self._rules, self._defer = store, publisher, rules, defer
-        self._clock = clock
+        self._clock, self._writes = clock, writes
         self._size = _GroupSize()
         self.identifiers = self.facts = self.published = 0
 
@@ -141,11 +145,15 @@ class _Batch:
             version: Registered before this call.
 
         Returns:
-            Identifiers whose announcement is settled by it: their rows are written (or deferred), and nobody else has
-            to learn of them. Whoever crossed a cap is not among them: his neighbours hear of it only if he is dirty.
+            Identifiers whose announcement is settled by it: their rows are being written (or deferred), and nobody
+            else has to learn of them. Whoever crossed a cap is not among them: his neighbours hear of it only if he is
+            dirty.
         """
         blocks = close_blocks(dirty, self._store, self._rules.identity)
         identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
+        # Who was in the slice before may be here again, with what links them landed since: then what they were is what
+        # that slice wrote.
+        self._writes.wait()
         self._clock.lap("closure")
         groups = _groups(identities, dirty, blocks.hubs, self._size)
         for read in read_ahead(groups, lambda whole: self._read(whole, dirty), lambda whole: whole.height):
@@ -173,16 +181,20 @@ class _Batch:
             rules_version=pl.lit(rules.stitching.rules_version, pl.UInt32),
         )
         clock.lap("compute")
-        # Before the rows: a batch that dies in between is done again and finds the same change.
-        store.insert_ledger(ledger_entries(read.before, rows, read.facts, blocks, store, rules.identity))
+        entries = ledger_entries(read.before, rows, read.facts, blocks, store, rules.identity)
         clock.lap("ledger")
-        store.insert_stitched(rows)
-        clock.lap("write")
         changes = journey_changes(read.before, rows)
-        self._publisher.publish(changes)
         clock.lap("publish")
+        self._writes.write(lambda: self._insert(entries, rows, changes), rows.height)
+        clock.lap("write")
         self.facts += read.facts.height
         self.published += changes.height
+
+    def _insert(self, entries: pl.DataFrame, rows: pl.DataFrame, changes: pl.DataFrame) -> None:
+        # Before the rows: a batch that dies in between is done again and finds the same change.
+        self._store.insert_ledger(entries)
+        self._store.insert_stitched(rows)
+        self._publisher.publish(changes)
 
 
 def _without(keys: pl.Series, settled: pl.Series) -> pl.Series:

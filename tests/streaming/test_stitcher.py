@@ -113,6 +113,12 @@ def touch(number: int, minutes: float, identities: Mapping[str, str], **more: An
     }
 
 
+def read_and_write_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the smallest group be read ahead and written behind, as large ones are."""
+    for module in ("reading_ahead", "beside"):
+        monkeypatch.setattr(f"pipeline.streaming.{module}.WORTH_A_THREAD", 0)
+
+
 def key(kind: str, value: str) -> bytes:
     return ident_key(kind, value, b"test")
 
@@ -211,10 +217,15 @@ def test_an_unknown_dirty_identifier_is_passed_over(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("written", [1, 2])
-@pytest.mark.parametrize("who", ["ada", "eve", "kim", "joy"])
+@pytest.mark.parametrize(
+    ("who", "in_threads"),
+    [("ada", False), ("eve", False), ("kim", False), ("joy", False), ("eve", True), ("joy", True)],
+)
 def test_a_death_between_two_groups_leaves_nothing_that_the_sweep_cannot_find(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, who: str, written: int
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, who: str, in_threads: bool, written: int
 ) -> None:
+    if in_threads:
+        read_and_write_in_threads(monkeypatch)
     monkeypatch.setattr("pipeline.streaming.stitcher._GROUP_IDENTIFIERS", 1)
     shop.land(touch(1, 0, {"customer_id": who, "cookie_id": f"kiosk of {who}"}))
     shop.stitch()
@@ -250,11 +261,13 @@ def test_what_one_slice_of_a_batch_wrote_is_not_written_by_the_next(
     assert kinds == [(6, 3)]
 
 
-@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize(("size", "in_threads"), [(1, False), (2, False), (100, False), (1, True)])
 def test_neighbours_learn_of_a_crossing_in_whichever_slice_it_is_seen(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, size: int
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, size: int, in_threads: bool
 ) -> None:
     """The account is in the block of its e-mail, and still not settled by that slice: its first cookie waits for it."""
+    if in_threads:
+        read_and_write_in_threads(monkeypatch)
     monkeypatch.setattr("pipeline.streaming.stitcher._SLICE_IDENTIFIERS", size)
     caps = IdentitySettings.model_validate({"hash_key": "test", "cap_weaker_devices": 1})
     rules = StitchRulesOf(caps, StitchingSettings(), PainPointSettings())
