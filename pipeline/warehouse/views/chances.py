@@ -16,7 +16,9 @@ from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS
 from pipeline.warehouse.views.metrics.declaration import typed
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, contacts, joined_customers
 
-_TEXT: Final = "JSONExtractString(t.body, '{}')"
+_TEXT: Final = "tupleElement(said, '{}')"
+# One look at each body for all of its fields.
+_SAID: Final = ", ".join(f"{name} String" for name in ("carrier", "code", "group", "instrument", "method", "queue"))
 _ORDER: Final = "t.order_id"
 _UID: Final = "toString(t.event_uid)"
 _CUSTOMERS_DAY: Final = f"concat(toString({CUSTOMER}), ' ', toString(toDate(t.occurred_at)))"
@@ -166,14 +168,15 @@ def _occasions() -> str:
         f"SELECT order_id, groupUniqArray(toString(kind)) AS kinds {pains}, s.pain_order_id AS order_id\n"
         f"        WHERE {ANCHORS} AND {due} AND order_id != '' AND kind IN ({_texts(of_order)}) GROUP BY order_id"
     )
-    first = "tuple(at_, toString(uid_))"
+    first = "tuple(at_, UUIDToNum(uid_))"
     return f"""    SELECT kind, minIf(at_, opens) AS at, argMinIf(customer_, {first}, opens) AS customer,
         if(hurt, argMinIf(uid_, {first}, hurts), argMinIf(uid_, {first}, opens)) AS uid,
         max(hurts) AS hurt, argMinIf(segments_, {first}, opens) AS segments,
         if(hurt, argMinIf(causes_, {first}, hurts), []) AS causes
     FROM
     (
-        SELECT t.occurred_at AS at_, {CUSTOMER} AS customer_, t.event_uid AS uid_,
+        SELECT JSONExtract(t.body, 'Tuple({_SAID})') AS said, t.occurred_at AS at_, {CUSTOMER} AS customer_,
+            t.event_uid AS uid_,
             arrayJoin({_watched()}) AS c, c.1 AS kind, c.2 AS key, c.3 AS opens, c.4 AS hurts,
             arrayFilter(x -> x.2 != '', c.5) AS segments_, arrayFilter(x -> x.2 != '', c.6) AS causes_
         FROM {{db}}.touchpoints AS t FINAL
@@ -186,7 +189,7 @@ def _occasions() -> str:
         (
         {ordered}
         ) AS o ON o.order_id = t.order_id
-        PREWHERE {typed(*types)}
+        WHERE {typed(*types)}
     )
     WHERE key != '' AND NOT startsWith(key, '\\t') AND NOT endsWith(key, '\\t')
     GROUP BY kind, key

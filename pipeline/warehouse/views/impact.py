@@ -167,7 +167,7 @@ def _ratings() -> str:
                             {score} AS score, {low} AS low, {high} AS high
                         FROM {{db}}.touchpoints AS t FINAL
                         {joined_customers()}
-                        PREWHERE {typed("survey.answered", "review.published")}
+                        WHERE {typed("survey.answered", "review.published")}
                     )
                     WHERE high > low AND score BETWEEN low AND high
                     GROUP BY customer"""
