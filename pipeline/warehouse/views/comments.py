@@ -29,7 +29,9 @@ _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
 _LETTERS: Final = rf"(?:[^\P{{L}}{_UNSPACED}]|\p{{M}})+"
 _A_LETTER: Final = r"\p{L}"
 _RUNS: Final = rf"[{_UNSPACED}]+|{_LETTERS}(?:['’]{_LETTERS})*"
-# Written with few classes: a pattern is compiled anew for every block of rows.
+# Written with few classes: a pattern is compiled anew for every block of rows. Comments are sorted before any pattern
+# sees them, which makes few large blocks of many small ones; a sort without a limit would be left out.
+_ALL: Final = 2**62
 _MASKS: Final = (
     (r"[^\s@<>()\[\],;:]+@[^\s@<>()\[\],;:]+\.[^\s@<>()\[\],;:.]+", "[e-mail]"),
     (r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", "[account]"),
@@ -196,7 +198,8 @@ def _comments() -> str:
                         t.ticket_id, t.survey_id, t.product_ids, ifNull(t.instrument, '') AS instrument,
                         {_given()}, {_said()} AS said
                     FROM {{db}}.v_touchpoints AS t
-                    WHERE t.type IN ({", ".join(map(quote_text, (*_WITH_TEXT, *_WITH_ATTRIBUTE)))})
+                    WHERE t.type IN ({", ".join(map(quote_text, (*_WITH_TEXT, *_WITH_ATTRIBUTE)))}) AND said != ''
+                    ORDER BY t.event_uid LIMIT {_ALL}
                 )
                 WHERE match(said, {quote_text(_A_LETTER)})
             )

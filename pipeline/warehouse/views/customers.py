@@ -61,18 +61,26 @@ def ledger_view() -> View:
     Declare `v_identity_ledger`; the customer before is that of the identifier's entry before.
 
     The winning rows close every identifier's account: a change that no entry tells (results of before the ledger, two
-    workers that overtook each other) is shown as `unexplained`, so the last word is always that of `v_identities`.
+    workers that overtook each other) is shown as `unexplained`, so the last word is always that of `v_identities`. Only
+    rows that say something else than the last entry, or are older than it, can matter, and only they are sorted.
     """
     entries = (
         "SELECT version, kind, ident_key, customer_uid, cause_event_uid, rule, 0 AS is_present\n"
         f"        FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
         "        UNION ALL\n"
-        f"        SELECT version, kind, ident_key, customer_uid, {ABSENT_UUID}, 'unexplained', 1\n"
-        f"        FROM {{db}}.stitched FINAL WHERE rules_version = {ACTIVE_RULES}"
+        f"        SELECT s.version, s.kind, s.ident_key, s.customer_uid, {ABSENT_UUID}, 'unexplained', 1\n"
+        "        FROM {db}.stitched AS s FINAL\n"
+        "        LEFT ANY JOIN\n        (\n"
+        "            SELECT ident_key, max(tuple(version, UUIDToNum(customer_uid))) AS entry\n"
+        f"            FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
+        "            GROUP BY ident_key\n"
+        "        ) AS l ON l.ident_key = s.ident_key\n"
+        f"        WHERE s.rules_version = {ACTIVE_RULES}\n"
+        "            AND (ifNull(l.entry.2 != UUIDToNum(s.customer_uid), true) OR ifNull(l.entry.1 > s.version, true))"
     )
     before = (
         "SELECT *, lagInFrame(toNullable(customer_uid)) OVER (PARTITION BY ident_key ORDER BY version, is_present, "
-        "toString(customer_uid) ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS before\n"
+        "UUIDToNum(customer_uid) ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS before\n"
         f"    FROM\n    (\n        {entries}\n    )"
     )
     return View(
@@ -103,6 +111,7 @@ def ledger_view() -> View:
         source=f"FROM\n(\n    {before}\n) AS l\nWHERE isNull(l.before) OR l.before != l.customer_uid",
         question="Why did identifiers change their customer lately?",
         example="SELECT l.changed_at, l.kind, l.rule, t.type AS cause, t.source, t.event_id\n"
-        "FROM v_identity_ledger AS l\nLEFT JOIN v_touchpoints AS t ON t.event_uid = l.cause_event_uid\n"
-        "WHERE l.from_customer_uid IS NOT NULL\nORDER BY l.changed_at DESC\nLIMIT 10",
+        "FROM v_touchpoints AS t\nRIGHT JOIN\n(\n"
+        "    SELECT * FROM v_identity_ledger WHERE from_customer_uid IS NOT NULL ORDER BY changed_at DESC LIMIT 10\n"
+        ") AS l ON t.event_uid = l.cause_event_uid\nORDER BY l.changed_at DESC",
     )

@@ -9,7 +9,6 @@ from pipeline.warehouse.views.metrics.declaration import (
     Rows,
     campaign,
     dims,
-    field,
     of_customers,
     periods,
     typed,
@@ -108,15 +107,17 @@ def parcels(customer: str = "") -> str:
     """
     types = ("order.placed", "order.cancelled", "delivery.shipped", "delivery.delivered")
     time = "fromUnixTimestamp64Milli(assumeNotNull({}), 'UTC')"
-    until, placed_until, handed = (
-        field(name, "Int64") for name in ("promised_until", "promised_delivery_at", "delivered_at")
+    # One look at each body for all of its fields.
+    body = (
+        "JSONExtract(t.body, 'Tuple(promised_until Nullable(Int64), promised_delivery_at Nullable(Int64), "
+        "delivered_at Nullable(Int64), carrier String)')"
     )
+    until, placed_until, handed, carrier = (f"said.{number}" for number in range(1, 5))
     order = (
         "multiIf(t.order_id != '' OR t.shipment_id = '', t.order_id, "
-        "minIf(tuple(t.occurred_at, toString(t.event_uid), t.order_id), t.order_id != '') "
+        "minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.order_id), t.order_id != '') "
         "OVER (PARTITION BY t.shipment_id).3)"
     )
-    carrier = "JSONExtractString(t.body, 'carrier')"
     parts = (", customer", f"{customer} AS customer,", joined_customers(), "placed.6 AS customer,")
     own, named, join, who = parts if customer else ("",) * 4
     return f"""
@@ -142,8 +143,9 @@ def parcels(customer: str = "") -> str:
                 arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, s))) AS sent
             FROM
             (
-                SELECT {named} t.occurred_at AS at, toString(t.event_uid) AS uid, toString(t.type) AS type,
-                    t.shipment_id AS shipment, t.channel AS channel, {campaign()} AS campaign, {carrier} AS carrier,
+                SELECT {named} {body} AS said, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid,
+                    toString(t.type) AS type, t.shipment_id AS shipment, t.channel AS channel,
+                    {campaign()} AS campaign, {carrier} AS carrier,
                     if(t.type = 'order.placed', {PRODUCTS}, []) AS products,
                     if(isNull({handed}), t.occurred_at, {time.format(handed)}) AS came,
                     if(t.type = 'order.placed', {placed_until}, {until}) AS until_ms, isNotNull(until_ms) AS has_until,
