@@ -93,13 +93,14 @@ def build(url: str, customers: int, copies: int) -> None:
     for _, touchpoints in groupby(by_family, key=_family):
         shop.land(list(touchpoints))
     shop.stitch()
-    client.command("CREATE TABLE original_touchpoints AS touchpoints")
-    client.command("INSERT INTO original_touchpoints SELECT * FROM touchpoints FINAL")
-    client.command("CREATE TABLE original_stitched AS stitched")
-    client.command("INSERT INTO original_stitched SELECT * FROM stitched FINAL")
+    copied_tables = (("touchpoints", _touchpoint()), ("stitched", _stitched()), ("identity_ledger", _ledger()))
+    for table, _ in copied_tables:
+        client.command(f"CREATE TABLE original_{table} AS {table}")
+        final = "" if table == "identity_ledger" else "FINAL"
+        client.command(f"INSERT INTO original_{table} SELECT * FROM {table} {final}")
     for first in range(1, copies, _COPIES_AT_ONCE):
         masks = [(copy, _mask(copy)) for copy in range(first, min(first + _COPIES_AT_ONCE, copies))]
-        for table, replaced in (("touchpoints", _touchpoint()), ("stitched", _stitched())):
+        for table, replaced in copied_tables:
             copied = ", ".join(f"{expression} AS {name}" for name, expression in replaced.items())
             listed = ", ".join(f"({copy}, toUInt128('{mask}'))" for copy, mask in masks)
             client.command(
@@ -121,6 +122,10 @@ def _stitched() -> Mapping[str, str]:
     keys["pain_evidence"] = f"arrayMap(e -> arrayMap(i -> {_KEY.format('i')}, e), o.pain_evidence)"
     texts = {name: f"arrayMap(i -> {_TEXT.format('i')}, o.{name})" for name in ("pain_order_id", "pain_ticket_id")}
     return {**keys, **texts, "identifiers": _IDENTIFIERS.format("o.identifiers")}
+
+
+def _ledger() -> Mapping[str, str]:
+    return {name: _KEY.format(f"o.{name}") for name in ("ident_key", "customer_uid", "cause_event_uid")}
 
 
 def _mask(copy: int) -> int:
