@@ -1,6 +1,7 @@
 """LAND against the real warehouse: facts, rejections, ranges, and the order in which they come to be."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -236,6 +237,25 @@ def test_the_same_batch_landed_again_is_the_same_facts(bench: Bench) -> None:
     Landing(bench.store, bench.heard, IDENTITY, ORIGIN).land(list(reversed(chunks)))
     assert facts() == once
     assert heard.sort("subject", "ident_key").equals(bench.heard.keys.sort("subject", "ident_key"))
+
+
+def test_what_was_made_ready_is_landed_as_often_as_it_takes(bench: Bench) -> None:
+    chunks = [*golden_chunks(), chunk("touchpoints.web", [b"garbage"], partition=1)]
+
+    def facts() -> list[Any]:
+        columns = {"touchpoints": "* EXCEPT (landed_at)", "rejected": "* EXCEPT (landed_at, rejected_at)"}
+        return [bench.rows(names, table) for table, names in columns.items()]
+
+    with ThreadPoolExecutor(1) as thread:
+        prepared = thread.submit(bench.landing.prepare, chunks).result()
+    assert (bench.store.calls, bench.heard.after) == ([], [])
+    for _ in range(2):
+        outcome = bench.landing.land(chunks, prepared)
+        assert (outcome.stored, outcome.rejected) == (len(touchpoint_types()), 1)
+        assert outcome.seconds.keys() == {"decode", "facts", "insert", "complete", "announce"}
+    landed = facts()
+    bench.landing.land(chunks)
+    assert facts() == landed
 
 
 def test_of_several_contents_the_greatest_revision_wins_in_any_order(bench: Bench) -> None:
