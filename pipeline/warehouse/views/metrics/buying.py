@@ -21,6 +21,13 @@ _STUDENT: Final = "interval: Student, Biometrika 6, 1908"
 _DIMENSIONS: Final = ("channel", "campaign", "product", "carrier")
 
 
+# One look at each body for all of its fields.
+_PARCELS_BODY: Final = (
+    "JSONExtract(t.body, 'Tuple(promised_until Nullable(Int64), promised_delivery_at Nullable(Int64), "
+    "delivered_at Nullable(Int64), carrier String)')"
+)
+
+
 def buying_metrics() -> tuple[Metric, ...]:
     """Return the metrics of deliveries and returns."""
     return (*_delivery_metrics(), *_return_metrics())
@@ -107,11 +114,6 @@ def parcels(customer: str = "") -> str:
     """
     types = ("order.placed", "order.cancelled", "delivery.shipped", "delivery.delivered")
     time = "fromUnixTimestamp64Milli(assumeNotNull({}), 'UTC')"
-    # One look at each body for all of its fields.
-    body = (
-        "JSONExtract(t.body, 'Tuple(promised_until Nullable(Int64), promised_delivery_at Nullable(Int64), "
-        "delivered_at Nullable(Int64), carrier String)')"
-    )
     until, placed_until, handed, carrier = (f"said.{number}" for number in range(1, 5))
     order = (
         "multiIf(t.order_id != '' OR t.shipment_id = '', t.order_id, "
@@ -143,7 +145,7 @@ def parcels(customer: str = "") -> str:
                 arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, s))) AS sent
             FROM
             (
-                SELECT {named} {body} AS said, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid,
+                SELECT {named} {_PARCELS_BODY} AS said, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid,
                     toString(t.type) AS type, t.shipment_id AS shipment, t.channel AS channel,
                     {campaign()} AS campaign, {carrier} AS carrier,
                     if(t.type = 'order.placed', {PRODUCTS}, []) AS products,
