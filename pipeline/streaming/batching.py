@@ -24,6 +24,10 @@ REST_SHARE = 3
 LONGEST_REST = timedelta(seconds=10)
 # Whoever brings news that was received longer ago than this has a backlog; who kept up brings it within seconds.
 OLD_NEWS = timedelta(seconds=5)
+# How far apart landed batches of a backlog come until two of them have been seen.
+USUAL_GAP = timedelta(seconds=2.5)
+# Old news that nothing follows for this long has no backlog behind it, however seldom news came before.
+LONGEST_QUIET = timedelta(seconds=10)
 # Nothing new for this long, or for twice as long as it took last: what waits is all there is, and resting would gain
 # nothing.
 QUIET = timedelta(seconds=2)
@@ -51,7 +55,7 @@ class News:
     Attributes:
         waited: How long the first of it has been waiting.
         quiet_for: How long ago the newest of it came.
-        gap: How long the newest had been waited for.
+        gap: How long the newest had been waited for; zero until that is known.
         age: How old the newest was when it came.
     """
 
@@ -90,9 +94,10 @@ class BatchPolicy:
         rest = timedelta(0)
         if last:
             rest = min(REST_SHARE * (last.took - SHORT_BATCH), LONGEST_REST, self.max_rest) - last.since
+            rest = min(rest, max(QUIET, 2 * news.gap) - news.quiet_for)
         if news.age > OLD_NEWS:
-            rest = max(rest, self.max_rest - news.waited)
-        rest = min(rest, max(QUIET, 2 * news.gap) - news.quiet_for)
+            quiet = min(max(QUIET, 2 * (news.gap or USUAL_GAP)), LONGEST_QUIET)
+            rest = max(rest, min(self.max_rest - news.waited, quiet - news.quiet_for))
         return max(timedelta(0), self.linger - news.waited, rest)
 
     def take(self, sizes: Sequence[int]) -> int:

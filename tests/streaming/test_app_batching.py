@@ -42,7 +42,8 @@ def test_work_that_gains_from_being_put_off_rests_after_a_long_batch(took: float
 
 
 @pytest.mark.parametrize(
-    ("waited", "gap", "quiet_for", "rest"), [(1, 9, 1, 17), (1, 9, 18, 0), (25, 9, 1, 5), (31, 9, 1, 0)]
+    ("waited", "gap", "quiet_for", "rest"),
+    [(1, 4, 1, 7), (1, 4, 8, 0), (25, 4, 1, 5), (31, 4, 1, 0), (1, 0.5, 1, 1), (1, 0, 1, 4), (1, 60, 1, 9)],
 )
 def test_news_that_is_old_when_it_comes_waits_for_the_rest_of_the_backlog(
     waited: float, gap: float, quiet_for: float, rest: float
