@@ -91,23 +91,27 @@ class LandWork:
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Land a batch; it is then in the warehouse and announced."""
-        self._run(chunks, None)
+        self._run(chunks, None, 0.0)
 
     def prepare(self, chunks: Sequence[Chunk]) -> Callable[[], None]:
         """Make the facts of a batch while another is landed; return what lands it."""
-        prepared = None if self._landing is None else self._landing.prepare(chunks)
-        return lambda: self._run(chunks, prepared)
+        if self._landing is None:
+            return lambda: self.run(chunks)
+        began = time.perf_counter()
+        prepared = self._landing.prepare(chunks)
+        took = time.perf_counter() - began
+        return lambda: self._run(chunks, prepared, took)
 
     def sweep(self) -> bool:
         """Do nothing: whoever lands has nothing to look for."""
         return False
 
-    def _run(self, chunks: Sequence[Chunk], prepared: Prepared | None) -> None:
+    def _run(self, chunks: Sequence[Chunk], prepared: Prepared | None, took_ahead: float) -> None:
         if self._landing is None:
             self._landing = self._open_landing()
         began = time.perf_counter()
         report = self._landing.land(chunks) if prepared is None else self._landing.land(chunks, prepared)
-        self._tell(chunks, report, time.perf_counter() - began)
+        self._tell(chunks, report, took_ahead + time.perf_counter() - began)
 
     def _tell(self, chunks: Sequence[Chunk], report: LandReport, seconds: float) -> None:
         metrics = self._metrics
