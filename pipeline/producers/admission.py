@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from pipeline.config import IdentitySettings
 from pipeline.contracts.kinds import REFERENCE_KINDS
 from pipeline.contracts.reasons import Problem, Reason
@@ -148,18 +146,6 @@ def _hash(content: bytes) -> bytes:
 def too_large(size: int, most: int = LARGEST_EVENT_BYTES) -> Problem:
     """Return the fault of an event with that many bytes: of JSON, or of the record where Kafka sets the limit."""
     return Problem(Reason.TOO_LARGE, "", f"{size} bytes; a touchpoint has at most {most}")
-
-
-def not_json(value: bytes, error: orjson.JSONDecodeError) -> Problem:
-    """Return the fault of bytes that are no JSON, with the place where reading stopped."""
-    if value.startswith(BYTE_ORDER_MARK):
-        detail = "a byte order mark (EF BB BF) stands here; only the first line of a file or a request may have one"
-        return Problem(Reason.UNDECODABLE, "", detail)
-    try:
-        value.decode()
-    except UnicodeDecodeError as fault:
-        return Problem(Reason.UNDECODABLE, "", f"not UTF-8 at byte {fault.start}")
-    return Problem(Reason.UNDECODABLE, "", f"not JSON: {error.msg} (column {error.colno})")
 
 
 def id_of(value: object) -> str | None:

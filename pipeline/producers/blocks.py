@@ -15,9 +15,10 @@ from typing import BinaryIO, Final
 import orjson
 
 from pipeline.contracts.reasons import Problem, Reason
-from pipeline.producers.admission import BYTE_ORDER_MARK, LARGEST_EVENT_BYTES, Refused, not_json, too_large
+from pipeline.producers.admission import BYTE_ORDER_MARK, LARGEST_EVENT_BYTES, Refused, too_large
 from pipeline.producers.importing import Fault, Importer, ImportReport, Mark
 from pipeline.producers.jsonlines import LONGEST_READ, skip_line, take_value
+from pipeline.producers.unread import fault_of_text
 
 _SINGLE_BYTES: Final = 1_048_576
 # An archive that breaks loses no more than this of what can be read of it.
@@ -84,7 +85,8 @@ def import_block(data: bytes, importer: Importer, lines_before: int) -> ImportRe
             value = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             if text := line.strip():
-                importer.reject(number, Refused(None, (not_json(text, error),)))
+                event_id, problem = fault_of_text(text, error)
+                importer.reject(number, Refused(event_id, (problem,)))
             continue
         take_value(number, line, value, importer)
     return importer.report

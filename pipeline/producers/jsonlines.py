@@ -18,10 +18,11 @@ from typing import BinaryIO, Final, cast
 import orjson
 
 from pipeline.contracts.reasons import Problem, Reason
-from pipeline.producers.admission import BYTE_ORDER_MARK, LARGEST_EVENT_BYTES, Refused, id_of, not_json, too_large
+from pipeline.producers.admission import BYTE_ORDER_MARK, LARGEST_EVENT_BYTES, Refused, id_of, too_large
 from pipeline.producers.errors import InputError
 from pipeline.producers.importing import MARK_EVERY, Importer, ImportReport, Mark, Translate
 from pipeline.producers.repeated import problem_in
+from pipeline.producers.unread import fault_of_text
 
 STDIN: Final = "-"
 
@@ -108,7 +109,8 @@ def _take(number: int, line: bytes | Problem, importer: Importer, translate: Tra
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        importer.reject(number, Refused(None, (not_json(line, error),)))
+        event_id, problem = fault_of_text(line, error)
+        importer.reject(number, Refused(event_id if translate is None else None, (problem,)))
         return
     if translate is None:
         take_value(number, line, value, importer)

@@ -15,9 +15,10 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.contracts.reasons import Problem, Reason
-from pipeline.producers.admission import Refused, not_json
+from pipeline.producers.admission import Refused
 from pipeline.producers.errors import InputError
 from pipeline.producers.importing import Importer, ImportReport, Translate
+from pipeline.producers.unread import fault_of_text
 from pipeline.producers.watching import unavailable
 
 _COMMIT_EVERY_S: Final = 2.0
@@ -113,7 +114,8 @@ def _take(record: Message, importer: Importer, translate: Translate) -> None:
     try:
         row = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        importer.reject(offset, Refused(None, (not_json(data, error),)))
+        _, problem = fault_of_text(data, error)
+        importer.reject(offset, Refused(None, (problem,)))
         return
     importer.take_row(offset, row, translate)
 

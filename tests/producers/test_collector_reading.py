@@ -1,15 +1,18 @@
 """From the bytes of a request to its events."""
 
 import gzip
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
+import numpy as np
 import orjson
 import pytest
 
 from pipeline.producers.admission import LARGEST_EVENT_BYTES
+from pipeline.producers.collector import apart
 from pipeline.producers.collector.answers import RequestRefused
 from pipeline.producers.collector.keys import WriteKey
 from pipeline.producers.collector.reading import Arrival, Unreadable, read_json, read_lines
@@ -103,11 +106,62 @@ def test_one_object_or_an_array() -> None:
     assert list(read_json(b"[]", arrival())) == []
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"a": NaN}', b"[" * 200_000, b'"\\ud800"'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"a": NaN}', b"[" * 200_000, b'[1, {"a": NaN}]', b'[{"a": 1e400}, {]']
+)
 def test_what_is_no_json_is_refused_as_a_whole(body: bytes) -> None:
     with pytest.raises(RequestRefused) as error:
         read_json(body, arrival())
     assert error.value.status is HTTPStatus.BAD_REQUEST
+
+
+NOT_TAKEN = {
+    b'{"id": "b", "body": {"name": "\\ud83d"}}': ("b", "invalid_value", "/body/name"),
+    b'{"id": "b", "body": {"score": 1e400}}': ("b", "invalid_value", "/body/score"),
+    b'{"id": "b", "amount": {"\\udc00": 1}}': ("b", "invalid_value", "/amount"),
+    b'{"id": "\\ud83d"}': (None, "invalid_value", "/id"),
+    b'{"id": "b", "body": ' + b"[" * 2_000 + b"]" * 2_000 + b"}": (None, "too_large", ""),
+    b'{"id": "b", "body": ' + b'{"]\\"":[{"a":1},' * 2_000 + b"0" + b"]}" * 2_000 + b"}": (None, "too_large", ""),
+}
+
+
+@pytest.mark.parametrize("event", NOT_TAKEN)
+def test_what_no_strict_reader_takes_is_its_own_fault(event: bytes) -> None:
+    first, last = rb'{"id": "a", "s": "]\\\"],["}', b'{"id": "c", "s": ["\xf0\x9f\x98\x80", {}]}'
+    body = b" [" + b" , ".join((first, event, last)) + b"]\n"
+    told = (*read_json(body, arrival()), *read_json(event, arrival()), *read_lines(event, arrival()))
+    assert [told[0], told[2]] == [orjson.loads(first), orjson.loads(last)]
+    for each in (told[1], *told[3:]):
+        assert isinstance(each, Unreadable)
+        assert (each.event_id, each.problem.reason, each.problem.pointer) == NOT_TAKEN[event]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 1 << 18])
+def test_an_array_is_cut_where_it_is_however_it_is_read(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_BLOCK_BYTES", block)
+    parts = [b'"\\\\"', b'{"a\\"],": [1, {"b": "}"}]}', b'"\\\\\\",["', b"[[],[{}]]", b"7", b'"\\u005c"']
+    text = b"[" + b",".join(parts) + b"]"
+    places = apart.cuts(text)
+    assert places is not None
+    assert apart.between(text, places) == parts
+    assert read_json(b"[ ] ", arrival()) == apart.between(b"[ ]", np.array([0, 2])) == []
+    assert [apart.cuts(each) for each in (text[:-1], text + b"]", b"[1]2]", b"{]", b"1", b"")] == [None] * 6
+    assert apart.members(b'{"a,:": [1, 2], "b" :"}"}') == {"a,:": b"[1, 2]", "b": b'"}"'}
+
+
+def test_many_brackets_cost_little() -> None:
+    bomb = b"[" + b"[]," * 1_000_000 + b"1e400]"
+    began = time.process_time()
+    places = apart.cuts(bomb)
+    assert places is not None
+    assert len(places) == 1_000_002
+    with pytest.raises(RequestRefused) as error:
+        read_json(bomb, arrival())
+    assert error.value.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    events = read_json(b'[7,{"a":' + bomb + b"},8]", arrival())
+    assert (events[0], events[2]) == (7, 8)
+    assert isinstance(events[1], Unreadable)
+    assert time.process_time() - began < 3
 
 
 def test_lines_are_read_each_by_itself() -> None:

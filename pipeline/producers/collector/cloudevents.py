@@ -16,7 +16,7 @@ import orjson
 
 from pipeline.contracts.reasons import Problem, Reason
 from pipeline.producers.collector.answers import RequestRefused
-from pipeline.producers.collector.reading import Arrival, Event, Unreadable, checked, decoded
+from pipeline.producers.collector.reading import Arrival, Event, Unreadable, checked, decoded, read_apart, read_whole
 from pipeline.producers.segment import Translated
 
 STRUCTURED: Final = "application/cloudevents+json"
@@ -42,7 +42,9 @@ def read_structured(body: bytes, arrival: Arrival) -> Sequence[Event]:
     Raises:
         RequestRefused: If it is no JSON (400).
     """
-    return [_translated(event) for event in checked([decoded(body)], body, arrival)]
+    value = decoded(body)
+    events = checked([value], body, arrival) if value is not None else [read_whole(body)]
+    return [_translated(event) for event in events]
 
 
 def read_batched(body: bytes, arrival: Arrival) -> Sequence[Event]:
@@ -53,6 +55,8 @@ def read_batched(body: bytes, arrival: Arrival) -> Sequence[Event]:
         RequestRefused: If it is no JSON, or no array (400), or has too many events (413).
     """
     value = decoded(body)
+    if value is None and body.lstrip().startswith(b"["):
+        return [_translated(event) for event in read_apart(body, arrival)]
     if not isinstance(value, list):
         raise RequestRefused(HTTPStatus.BAD_REQUEST, f"{BATCHED} is a JSON array of events")
     return [_translated(event) for event in checked(value, body, arrival)]
@@ -69,6 +73,9 @@ def read_binary(body: bytes, arrival: Arrival) -> Sequence[Event]:
         name[3:]: unquote(value.strip('"')) for name, value in arrival.headers.items() if name.startswith("ce-")
     }
     data = decoded(body) if body.strip() else {}
+    if data is None and isinstance(data := read_whole(body), Unreadable):
+        pointer = _PLACES[""] + data.problem.pointer
+        return [Unreadable(attributes.get("id"), Problem(data.problem.reason, pointer, data.problem.detail))]
     (event,) = checked([{**attributes, "data": data}], body, arrival)
     return [_translated(event)]
 

@@ -10,11 +10,20 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
-
 from pipeline.contracts.reasons import Problem
 from pipeline.producers.collector.answers import RequestRefused
-from pipeline.producers.collector.reading import Arrival, Event, ReadEvents, Unreadable, checked, decoded
+from pipeline.producers.collector.apart import members
+from pipeline.producers.collector.reading import (
+    Arrival,
+    Event,
+    ReadEvents,
+    Unreadable,
+    checked,
+    decoded,
+    elements,
+    read_apart,
+    read_part,
+)
 from pipeline.producers.segment import Sender, to_touchpoint, vocabulary
 
 _REMEMBERED_RECEIPTS: Final = 100_000
@@ -47,10 +56,10 @@ def reader(default_currency: str, vocabularies: tuple[str, ...]) -> ReadEvents:
 
 def written_key(body: bytes) -> str:
     """Return the write key inside a body, where browsers put it that cannot send a header; empty where none is."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
+    value = decoded(body)
+    if value is None:
+        part = (members(body) or {}).get("writeKey")
+        value = {"writeKey": part and decoded(part)}
     key = value.get("writeKey") if isinstance(value, dict) else None
     return key if isinstance(key, str) else ""
 
@@ -91,12 +100,28 @@ def _read(
 ) -> Sequence[Event]:
     value = decoded(body)
     kind = KINDS.get(arrival.kind)
-    messages = _messages(value) if kind is None else [value]
+    if value is None:
+        messages = _messages_apart(body, arrival, is_batch=kind is None)
+    else:
+        messages = checked(_messages(value) if kind is None else [value], body, arrival)
     sender = Sender(arrival.key.name, default_currency, vocabulary(vocabularies))
     return [
-        _event(message, sender, receipts.of(sender.source, message, arrival.received_at), kind)
-        for message in checked(messages, body, arrival)
+        _event(message, sender, receipts.of(sender.source, message, arrival.received_at), kind) for message in messages
     ]
+
+
+def _messages_apart(body: bytes, arrival: Arrival, *, is_batch: bool) -> Sequence[Event]:
+    """Read the messages of a body that cannot be decoded as a whole."""
+    around = members(body) if is_batch else None
+    if around is None or "batch" not in around:
+        return read_apart(body, arrival)
+    context, sent_at = (read_part(around.get(name, b"null"), f"{name}: ") for name in ("context", "sentAt"))
+    messages = elements(around["batch"], arrival)
+    if isinstance(context, Unreadable):  # it says who they are, so nothing is known without it
+        fault = context.problem
+        problem = Problem(fault.reason, "/context" + fault.pointer, f"around the batch: {fault.detail}")
+        return [each if isinstance(each, Unreadable) else Unreadable(_id_of(each), problem) for each in messages]
+    return [_surrounded(each, context, None if isinstance(sent_at, Unreadable) else sent_at) for each in messages]
 
 
 def _messages(value: object) -> list[object]:
@@ -130,6 +155,10 @@ def _event(message: Event, sender: Sender, received_at: int, kind: str | None) -
         return message
     touchpoint = to_touchpoint(message, sender, received_at, kind)
     if isinstance(touchpoint, Problem):
-        event_id = message.get("messageId") if isinstance(message, dict) else None
-        return Unreadable(event_id if isinstance(event_id, str) else None, touchpoint)
+        return Unreadable(_id_of(message), touchpoint)
     return touchpoint
+
+
+def _id_of(message: object) -> str | None:
+    event_id = message.get("messageId") if isinstance(message, dict) else None
+    return event_id if isinstance(event_id, str) else None
