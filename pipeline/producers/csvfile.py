@@ -58,7 +58,7 @@ def import_csv(
         The report, with the numbers of the rows' last lines.
 
     Raises:
-        InputError: If the file has no line of names, or the encoding does not exist.
+        InputError: If the file has no line of names, or lacks a column of the mapping, or the encoding does not exist.
     """
     header = _header(stream, mapping)
     if start[0]:
@@ -106,4 +106,5 @@ def _header(stream: BinaryIO, mapping: RowMapping) -> tuple[list[str], int]:
     names = [name.strip().removeprefix("\ufeff") for name in names]
     if not any(names) or len(set(names)) != len(names):
         raise InputError("the first line must name the columns, each once; add it to the file")
+    mapping.check_columns(names)
     return names, lines.number

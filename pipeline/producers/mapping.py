@@ -6,9 +6,11 @@ a slip of the pen is one fault at the start and not one per row. What a row cann
 is a problem of that row, named by the column. `docs/importing.md` tells the form.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +58,13 @@ class _Made:
             found_in(row, name) in (None, "") for name in self.needs
         )
 
+    def looks_at(self, where: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield what looks at columns, and the columns of which it needs one."""
+        yield from ((f"{where}: when", (name,)) for name in self.when)
+        yield from ((f"{where}: needs", (name,)) for name in self.needs)
+        for target, rule in self.fields.items():
+            yield from ((f"{where}: {target}", wanted) for wanted in rule.looks_at)
+
 
 @dataclass(frozen=True, slots=True)
 class RowMapping:
@@ -70,6 +79,35 @@ class RowMapping:
     delimiter: str
     encoding: str
     made: tuple[_Made, ...]
+    path: Path = Path()
+    text: str = ""
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """
+        Check that every column which the mapping looks at is there.
+
+        Args:
+            names: The columns of the rows.
+
+        Raises:
+            InputError: With every column that is not.
+        """
+        known = frozenset(names)
+        faults = [
+            f"line {self._line_of(wanted[0])}: {where}: the file has no column {' or '.join(map(repr, wanted))}"
+            f" ({_nearest(wanted[0], names)})"
+            for number, made in enumerate(self.made, 1)
+            for where, wanted in made.looks_at(f"touchpoint {number} ({made.type})")
+            if not known & set(wanted)
+        ]
+        if faults:
+            raise InputError(f"{self.path}: " + "\n  ".join(dict.fromkeys(faults)))
+
+    def _line_of(self, column: str) -> int:
+        """Return the first line of the mapping that names a column."""
+        named = re.compile(rf"""["'{{]{re.escape(column)}["'}}]|^\s*{re.escape(column)}\s*=""", re.MULTILINE)
+        found = named.search(self.text)
+        return self.text.count("\n", 0, found.start()) + 1 if found else 1
 
     def translate(self, row: object) -> Iterator[Translation | Problem]:
         """Yield the touchpoints of a row; none where nothing in the mapping fits it."""
@@ -89,7 +127,8 @@ def read_mapping(path: Path) -> RowMapping:
         InputError: With every fault of it.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        told = tomllib.loads(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a mapping file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -102,7 +141,8 @@ def read_mapping(path: Path) -> RowMapping:
         faults.append("no [[touchpoint]]: what is a row?")
     if faults:
         raise InputError(f"{path}: " + "\n  ".join(faults))
-    return RowMapping(str(told.get("delimiter", ",")), str(told.get("encoding", "utf-8-sig")), tuple(made))
+    delimiter, encoding = str(told.get("delimiter", ",")), str(told.get("encoding", "utf-8-sig"))
+    return RowMapping(delimiter, encoding, tuple(made), path, text)
 
 
 def _made(table: Mapping[str, Any], told: Mapping[str, Any], where: str, faults: list[str]) -> _Made:
@@ -190,3 +230,8 @@ def _put(touchpoint: dict[str, Any], target: str, value: object) -> str:
 def _texts(value: object) -> tuple[str, ...]:
     given: Sequence[object] = value if isinstance(value, list) else [value]
     return tuple(map(str, given))
+
+
+def _nearest(column: str, names: Sequence[str]) -> str:
+    near = get_close_matches(column, names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)[:200]}"

@@ -47,10 +47,12 @@ class ValueRule:
     Attributes:
         column: What a fault of it is named by.
         read: Reads it out of a row; raises Absent, or ValueError where it is wrong.
+        looks_at: The columns that it needs; of several in one place, one is enough.
     """
 
     column: str
     read: Callable[[Mapping[str, Any]], Any]
+    looks_at: tuple[tuple[str, ...], ...] = ()
 
 
 def value_rule(given: object, *, is_time: bool) -> ValueRule:
@@ -72,6 +74,8 @@ def value_rule(given: object, *, is_time: bool) -> ValueRule:
         raise ValueError(f"give exactly one of {', '.join(_SOURCES)}")
     if "as" in options and options["as"] not in CASTS:
         raise ValueError(f"as: one of {', '.join(CASTS)}")
+    if "currency" in options and money("1", str(options["currency"])) is None:
+        raise ValueError(f"currency: {options['currency']!r} is no code of ISO 4217, as EUR")
     fetch, column = _fetch(options)
     convert = _convert(options, is_time=is_time)
 
@@ -87,7 +91,7 @@ def value_rule(given: object, *, is_time: bool) -> ValueRule:
             raise Absent
         return convert(value, row)
 
-    return ValueRule(column, read)
+    return ValueRule(column, read, _looks_at(options))
 
 
 def found_in(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - JSON
@@ -106,7 +110,7 @@ def _fetch(options: Mapping[str, Any]) -> tuple[Callable[[Mapping[str, Any]], An
         return (lambda _: options["value"]), "value"
     if "template" in options:
         template = str(options["template"])
-        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+        names = _named_in(template)
         return (lambda row: _filled(template, names, row)), template
     names = options["from"] if isinstance(options["from"], list) else [options["from"]]
 
@@ -114,6 +118,22 @@ def _fetch(options: Mapping[str, Any]) -> tuple[Callable[[Mapping[str, Any]], An
         return next((value for name in names if (value := found_in(row, name)) not in (None, "")), None)
 
     return first, " or ".join(map(str, names))
+
+
+def _named_in(template: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+
+
+def _looks_at(options: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    places: list[tuple[str, ...]] = []
+    if "from" in options:
+        names = options["from"] if isinstance(options["from"], list) else [options["from"]]
+        places.append(tuple(map(str, names)))
+    if "template" in options:
+        places += [(name,) for name in _named_in(str(options["template"]))]
+    if "currency_from" in options:
+        places.append((str(options["currency_from"]),))
+    return tuple(places)
 
 
 def _filled(template: str, names: list[str], row: Mapping[str, Any]) -> str | None:

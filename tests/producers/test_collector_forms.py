@@ -14,7 +14,7 @@ from pipeline.producers.collector.answers import RequestRefused
 from pipeline.producers.collector.cloudevents import read_batched, read_binary, read_structured
 from pipeline.producers.collector.keys import WriteKey
 from pipeline.producers.collector.reading import Arrival, Unreadable
-from pipeline.producers.collector.segment import FirstReceipts, reader, written_key
+from pipeline.producers.collector.segment import FirstReceipts, reader
 from pipeline.producers.segment import VOCABULARIES, Sender, Translated, to_touchpoint, vocabulary
 
 NOW = 1_790_000_000_000
@@ -300,36 +300,6 @@ def test_a_batch_shares_its_context_and_its_bad_messages_cost_nobody() -> None:
         ("m-1", "too_large"),
         ("m-1", "too_large"),
     ]
-
-
-def test_one_message_that_cannot_be_read_costs_no_other() -> None:
-    read = reader("USD", VOCABULARIES)
-    good, bad = orjson.dumps(message(event="x")), orjson.dumps(message(event="?")).replace(b"?", b"\\ud83d")
-    body = b'{"writeKey": "wk", "context": {"locale": "de-DE"}, "batch": [' + b",".join((good, bad, good)) + b"]}"
-    first, refused, last = read(body, arrival("batch"))
-    assert parsed(first)["context"] == parsed(last)["context"] == {"locale": "de-DE"}
-    assert isinstance(refused, Unreadable)
-    assert (refused.event_id, refused.problem.reason, refused.problem.pointer) == ("m-1", "invalid_value", "/event")
-    assert written_key(body) == "wk"
-    (single,) = read(bad, arrival("track"))
-    assert isinstance(single, Unreadable)
-    around = read(body.replace(b"de-DE", b"\\udc00"), arrival("batch"))
-    assert [each.problem.pointer for each in around if isinstance(each, Unreadable)] == [
-        "/context/locale",
-        "/event",
-        "/context/locale",
-    ]
-
-
-def test_a_cloud_event_that_cannot_be_read_costs_no_other() -> None:
-    good, bad = orjson.dumps(CLOUD), orjson.dumps({**CLOUD, "data": "?"}).replace(b"?", b"\\ud83d")
-    first, refused = read_batched(b"[" + good + b"," + bad + b"]", arrival())
-    assert parsed(first)["id"] == "c-1"
-    (structured,) = read_structured(bad, arrival())
-    (binary,) = read_binary(b'"\\ud83d"', arrival(ce_specversion="1.0", ce_id="c-1"))
-    for each in (refused, structured, binary):
-        assert isinstance(each, Unreadable)
-        assert (each.event_id, each.problem.reason, each.problem.pointer) == ("c-1", "invalid_value", "/data")
 
 
 def test_faults_are_told_where_the_message_has_them() -> None:

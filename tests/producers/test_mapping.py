@@ -141,6 +141,7 @@ def test_reading_goes_on_from_any_row(mapping: RowMapping) -> None:
         ('occurred_at = { from = "arrived", unit = "s" }', "", "occurred_at: nothing gives it"),
         (ORDERS, 'source = "erp"', "no [[touchpoint]]"),
         ("[fields]", "[fields", "not TOML"),
+        ('currency = "EUR"', 'currency = "EURO"', "'EURO' is no code of ISO 4217"),
     ],
 )
 def test_a_slip_in_the_mapping_is_told_at_the_start(tmp_path: Path, old: str, new: str, fault: str) -> None:
@@ -148,6 +149,35 @@ def test_a_slip_in_the_mapping_is_told_at_the_start(tmp_path: Path, old: str, ne
     with pytest.raises(InputError) as told:
         mapped(tmp_path, ORDERS.replace(old, new))
     assert fault in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            'from = "total"',
+            'from = "totall"',
+            "line 14: touchpoint 1 (order.placed): amount: the file has no column 'totall'",
+        ),
+        ('"mail"', '"e-mail"', "'e-mail' (did you mean 'mail'?)"),
+        ('"{no}-placed"', '"{nr}-placed"', "id: the file has no column 'nr' (it has no, mail, created,"),
+        ('currency_from = "money"', 'currency_from = "monet"', "did you mean 'money'?"),
+        ('needs = ["created"]', 'needs = ["creatd"]', "needs: the file has no column 'creatd'"),
+        ("when = { state", "when = { stat", "when: the file has no column 'stat'"),
+        ('["coupon", "voucher"]', '["copon", "vaucher"]', "'copon' or 'vaucher'"),
+    ],
+)
+def test_a_column_that_the_file_has_not_is_told_at_the_start(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert old in ORDERS
+    with pytest.raises(InputError) as told:
+        imported(mapped(tmp_path, ORDERS.replace(old, new)), (HEADER + ROW).encode())
+    assert fault in str(told.value)
+
+
+def test_of_several_columns_one_is_enough(tmp_path: Path) -> None:
+    text = ORDERS.replace('["coupon", "voucher"]', '["code", "voucher"]')
+    importer, (placed, _) = imported(mapped(tmp_path, text), (HEADER + ROW).encode())
+    assert (importer.report.accepted, placed["body"]) == (2, {"coupon": "X1"})
 
 
 def test_records_of_topics_are_mapped_by_paths(tmp_path: Path) -> None:
