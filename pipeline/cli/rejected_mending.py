@@ -70,7 +70,8 @@ def fix(
 
     Steps work on the touchpoint as JSON, in their order: `set /pointer JSON`, `rename /pointer /pointer`,
     `cast /pointer text|integer|number|boolean|time|list`, `drop /pointer`. A touchpoint is sent only if it would be
-    taken now; what it says decides its topic. Sent twice it is stored once.
+    taken now; what it says decides its topic. Sent twice it is stored once. Mended otherwise with `--again`, it is
+    given the next revision, so that the last repair holds.
     """
     try:
         parsed = parse_steps([*_lines_of(patch), *steps])
@@ -120,7 +121,9 @@ def drop(invocation: Invocation, /, *, dry_run: bool, as_json: bool, **chosen: o
     letters = DeadLetters(connect(reach(invocation).settings.clickhouse))
     found = _found(letters, chosen)
     if not dry_run:
-        letters.settle([Repair(letter, "dropped", _by(chosen)) for letter in found], letters.stamp())
+        letters.settle(
+            [Repair(letter, "dropped", _by(chosen), letter.patch or "") for letter in found], letters.stamp()
+        )
     done = "would be dropped" if dry_run else "dropped"
     if as_json:
         print_json({done.replace(" ", "_"): [letter.place for letter in found]})
@@ -143,9 +146,8 @@ def _mend(found: Reach, chosen: dict[str, object], steps: Sequence[Step], *, is_
         stamp = letters.stamp()
         with translated(), Feeder(found.settings.kafka) as feeder:
             send(sendable, feeder)
-        patch = "; ".join(step.text for step in steps)
         action = "fixed" if steps else "replayed"
-        letters.settle([_repair(entry, action, _by(chosen), patch) for entry in sendable], stamp)
+        letters.settle([_repair(entry, action, _by(chosen)) for entry in sendable], stamp)
     if as_json:
         print_json(
             {
@@ -199,9 +201,9 @@ def _found(letters: DeadLetters, chosen: dict[str, object]) -> list[DeadLetter]:
     return found
 
 
-def _repair(entry: Mended, action: str, by: str, patch: str) -> Repair:
+def _repair(entry: Mended, action: str, by: str) -> Repair:
     event_id = entry.admitted.event_id if entry.admitted is not None else ""
-    return Repair(entry.letter, action, by, patch, event_id)
+    return Repair(entry.letter, action, by, entry.patch, event_id)
 
 
 def _by(chosen: dict[str, object]) -> str:

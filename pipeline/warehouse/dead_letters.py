@@ -21,8 +21,13 @@ from pipeline.warehouse.tables import REPAIRS
 
 _FOUND = """
     SELECT log_id, topic, toInt32(partition), offset, toUnixTimestamp64Milli(rejected_at), reason, detail,
-        ifNull(schema, ''), state, isNull(payload), base64Encode(ifNull(payload, '')), base64Encode(ifNull(key, ''))
+        ifNull(schema, ''), state, isNull(payload), base64Encode(ifNull(payload, '')), base64Encode(ifNull(key, '')),
+        patch
     FROM v_rejected
+    LEFT ANY JOIN
+    (
+        SELECT log_id, topic, partition, offset, toNullable(patch) AS patch FROM repairs FINAL
+    ) AS m USING (log_id, topic, partition, offset)
     WHERE ({topic:String} = '' OR topic = {topic:String}) AND ({reason:String} = '' OR reason = {reason:String})
         AND ({schema:String} = '' OR schema = {schema:String})
         AND (empty({places:Array(String)})
@@ -53,7 +58,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One rejected record, its original bytes and its state; `payload` is None for a tombstone."""
+    """
+    One rejected record, its original bytes and its state.
+
+    Attributes:
+        payload: None for a tombstone.
+        patch: Of its last repair; None where there was none.
+    """
 
     log_id: str
     topic: str
@@ -66,6 +77,7 @@ class DeadLetter:
     state: str
     payload: bytes | None
     key: bytes
+    patch: str | None = None
 
     @property
     def place(self) -> str:
@@ -141,7 +153,7 @@ class DeadLetters:
 
 
 def _letter(row: Sequence[Any]) -> DeadLetter:
-    log_id, topic, partition, offset, rejected_at_ms, reason, detail, schema, state, has_none, payload, key = row
+    log_id, topic, partition, offset, rejected_at_ms, reason, detail, schema, state, has_none, payload, key, patch = row
     return DeadLetter(
         log_id=log_id,
         topic=topic,
@@ -154,4 +166,5 @@ def _letter(row: Sequence[Any]) -> DeadLetter:
         state=state,
         payload=None if has_none else base64.b64decode(payload),
         key=base64.b64decode(key),
+        patch=patch,
     )

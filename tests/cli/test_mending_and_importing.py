@@ -69,6 +69,13 @@ def test_a_dead_letter_is_mended_once_and_for_all(shop: Installation) -> None:
     assert shop("wait", "--timeout", "60").code == 0
     assert rows(shop, "SELECT count() AS n FROM v_touchpoints WHERE event_id = 's-2'") == [{"n": 1}]
     assert rows(shop, "SELECT count() AS n FROM v_rejected") == [{"n": 5}]
+
+    # Mended otherwise, the last word holds.
+    assert shop("rejected", "fix", place, *patch, "--step", "set /body/score 3", "--again", "--by", "bob").code == 0
+    assert shop("wait", "--timeout", "60").code == 0
+    assert rows(shop, "SELECT score FROM v_touchpoints WHERE event_id = 's-2'") == [{"score": 3}]
+    (row,) = rows(shop, "SELECT repaired_by FROM v_rejected WHERE offset = 1")
+    assert row["repaired_by"].endswith("; set /body/score 3; set /revision 1")
     shown = shop("rejected", "show", place)
     assert "fixed by bob" in shown.out
     assert '"rating": "9"' in shown.out
@@ -105,7 +112,7 @@ def test_every_record_is_still_accounted_for(shop: Installation) -> None:
         f"SELECT sum(received) r, sum(stored) s, sum(duplicate) d, sum(rejected) x FROM v_accounting "
         f"WHERE topic = '{TOPIC}'",
     )
-    assert (row["r"], row["s"], row["d"], row["x"]) == (8, 2, 1, 5)
+    assert (row["r"], row["s"], row["d"], row["x"]) == (9, 2, 2, 5)
 
 
 @pytest.mark.parametrize("command", ["fix", "replay", "drop"])

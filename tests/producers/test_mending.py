@@ -1,6 +1,7 @@
 """What a dead letter says is read, patched and judged as when it first came."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,6 +105,23 @@ def test_times_that_no_warehouse_holds_are_shown_as_numbers() -> None:
     assert mended.before is not None
     assert mended.before["occurred_at"] == 2**62
     assert mended.problems[0].reason is Reason.INVALID_VALUE
+
+
+def test_the_last_repair_wins() -> None:
+    rejected = letter(json.dumps({**example_of("survey.answered"), "occurred_at": REJECTED_MS, "revision": 2}).encode())
+    revisions = []
+    for score in (4, 5, 5, 4, 4):
+        mended = mend(rejected, parse_steps([f"set /body/score {score}"]), ADMISSION)
+        assert mended.after is not None
+        assert mended.admitted is not None
+        assert mended.after["body"]["score"] == score
+        revisions.append(mended.after["revision"])
+        rejected = replace(rejected, patch=mended.patch)
+    assert revisions == [2, 3, 3, 4, 4], "one that says something else wins, the same again is the same event"
+    mended = mend(rejected, parse_steps(["set /revision 9", "set /body/score 1"]), ADMISSION)
+    mended = mend(replace(rejected, patch=mended.patch), parse_steps(["set /body/score 2"]), ADMISSION)
+    assert mended.after is not None
+    assert mended.after["revision"] == 10
 
 
 def test_a_step_that_fails_is_told_and_nothing_is_admitted() -> None:
