@@ -111,6 +111,7 @@ def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool
                 "duplicate": report.duplicate,
                 "rejected": report.rejected,
                 "skipped": report.skipped,
+                "left_bytes": report.left_bytes,
                 "reasons": report.by_reason,
                 "faults": [
                     {
@@ -139,6 +140,12 @@ def _tell(report: ImportReport) -> None:
         f"accepted {count(report.accepted)}, duplicate {count(report.duplicate)}, "
         f"rejected {count(report.rejected)}{skipped}"
     )
+    if report.left_bytes:
+        click.echo(
+            f"the last line is not finished: its {count(report.left_bytes)} bytes are left for the next run with this"
+            " checkpoint; end the file with a newline if nothing is to come",
+            err=True,
+        )
     for fault in report.faults[:MOST_FAULTS_TOLD]:
         place = f" at {fault.problem.pointer}" if fault.problem.pointer else ""
         name = f" ({fault.event_id})" if fault.event_id else ""

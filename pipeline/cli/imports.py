@@ -278,7 +278,7 @@ def _resume(checkpoint: Checkpoint, source: Input, into: Feeding, read: Read) ->
         checkpoint.mark(position, lines, report)
 
     read(source, into, mark, (start.position, start.lines))
-    checkpoint.save(source.stream.tell(), last[1], report, is_done=True)
+    checkpoint.save(source.stream.tell() - report.left_bytes, last[1], report, is_done=True)
     return report
 
 

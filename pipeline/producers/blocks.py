@@ -17,7 +17,7 @@ import orjson
 from pipeline.contracts.reasons import Problem, Reason
 from pipeline.producers.admission import BYTE_ORDER_MARK, LARGEST_EVENT_BYTES, Refused, too_large
 from pipeline.producers.importing import Fault, Importer, ImportReport, Mark
-from pipeline.producers.jsonlines import LONGEST_READ, skip_line, take_value
+from pipeline.producers.jsonlines import LONGEST_READ, is_unfinished, skip_line, take_value
 from pipeline.producers.unread import fault_of_text
 
 _SINGLE_BYTES: Final = 1_048_576
@@ -54,10 +54,10 @@ def import_blocks(
     Args:
         stream: Decoded bytes, at the begin of a line.
         importer: Takes them.
-        mark: Told after each block how far it is.
+        mark: Told after each block how far it is. Given one, a last line that is not finished is left.
         lines_before: Lines that stand before the stream's place.
     """
-    for block in blocks_of(stream, importer.report, lines_before, _SINGLE_BYTES):
+    for block in blocks_of(stream, importer.report, lines_before, _SINGLE_BYTES, leaves_rest=mark is not None):
         import_block(block.data, importer, block.lines_before)
         if mark is not None:
             mark(block.end, block.lines_before + block.lines)
@@ -92,15 +92,18 @@ def import_block(data: bytes, importer: Importer, lines_before: int) -> ImportRe
     return importer.report
 
 
-def blocks_of(stream: BinaryIO, report: ImportReport, lines_before: int, size: int) -> Iterator[Block]:
+def blocks_of(
+    stream: BinaryIO, report: ImportReport, lines_before: int, size: int, *, leaves_rest: bool
+) -> Iterator[Block]:
     """
     Cut a stream into blocks of whole lines; what is beyond the longest line is passed over.
 
     Args:
         stream: Decoded bytes, at the begin of a line.
-        report: Told of a gzip stream that breaks off.
+        report: Told of a gzip stream that breaks off, and of a last line that is left.
         lines_before: Lines that stand before the stream's place.
         size: Bytes of a block, about.
+        leaves_rest: Whether a last line that is not finished is left.
     """
     is_broken = False
     while not is_broken:
@@ -119,11 +122,14 @@ def blocks_of(stream: BinaryIO, report: ImportReport, lines_before: int, size: i
             report.rejected += 1
             report.by_reason[problem.reason.value] = report.by_reason.get(problem.reason.value, 0) + 1
             report.faults.append(Fault(lines_before + lines + 1, None, problem))
+        elif leaves_rest and is_unfinished(rest := data[data.rfind(b"\n") + 1 :]):
+            report.left_bytes = len(rest)
+            data = data[: len(data) - len(rest)]
         elif not data.endswith(b"\n"):
             lines += 1
         if not data:
             return
-        yield Block(data, stream.tell() if stream.seekable() else 0, lines_before, lines)
+        yield Block(data, stream.tell() - report.left_bytes if stream.seekable() else 0, lines_before, lines)
         lines_before += lines
 
 

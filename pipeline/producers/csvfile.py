@@ -22,14 +22,19 @@ _LONGEST_READ: Final = LARGEST_EVENT_BYTES + 2
 class _Lines:
     """The decoded lines of a stream, read one by one as the CSV reader asks for them."""
 
-    def __init__(self, stream: BinaryIO, encoding: str, number: int) -> None:
+    def __init__(self, stream: BinaryIO, encoding: str, number: int, *, leaves_rest: bool = False) -> None:
         self._stream = stream
+        self._leaves_rest = leaves_rest
+        self.left_bytes = 0
         self._encoding = encoding
         self.number = number
         self.fault: Problem | None = None
 
     def __iter__(self) -> Iterator[str]:
         while line := self._stream.readline(_LONGEST_READ):
+            if self._leaves_rest and not line.endswith(b"\n") and len(line) < _LONGEST_READ:
+                self.left_bytes = len(line)
+                return
             self.number += 1
             if len(line) == _LONGEST_READ and not line.endswith(b"\n"):
                 self.fault = too_large(len(line))
@@ -51,7 +56,7 @@ def import_csv(
         stream: The file, at its begin.
         mapping: What a row is.
         importer: Takes the touchpoints.
-        mark: Told every thousand rows how far it is.
+        mark: Told every thousand rows how far it is. Given one, a last row whose line has no end is left.
         start: Position to go on from and the number of the line before it; 0 for the begin.
 
     Returns:
@@ -63,7 +68,7 @@ def import_csv(
     header = _header(stream, mapping)
     if start[0]:
         stream.seek(start[0])
-    lines = _Lines(stream, mapping.encoding, max(start[1], header[1]))
+    lines = _Lines(stream, mapping.encoding, max(start[1], header[1]), leaves_rest=mark is not None)
     rows = csv.reader(lines, delimiter=mapping.delimiter)
     taken = 0
     while True:
@@ -80,8 +85,9 @@ def import_csv(
         taken += 1
         if mark is not None and taken % MARK_EVERY == 0:
             mark(stream.tell(), lines.number)
+    importer.report.left_bytes = lines.left_bytes
     if mark is not None:
-        mark(stream.tell(), lines.number)
+        mark(stream.tell() - lines.left_bytes, lines.number)
     return importer.report
 
 

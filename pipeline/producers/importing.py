@@ -38,6 +38,7 @@ class ImportReport:
         faults: The first thousand faults; `rejected` counts all rejected touchpoints.
         by_reason: Rejected touchpoints by the reason of their first fault.
         skipped: Rows of somebody else's that the mapping makes no touchpoint of.
+        left_bytes: Of a last line that somebody is still writing: it is left for the next run, where there is one.
     """
 
     accepted: int = 0
@@ -46,6 +47,7 @@ class ImportReport:
     skipped: int = 0
     faults: list[Fault] = field(default_factory=list)
     by_reason: dict[str, int] = field(default_factory=dict)
+    left_bytes: int = 0
 
     @property
     def read(self) -> int:

@@ -86,20 +86,21 @@ def import_lines(
         stream: Decoded bytes, at the begin of a line.
         importer: Takes them.
         translate: Makes touchpoints of lines that are somebody else's; None: they are touchpoints.
-        mark: Told every thousand lines how far it is.
+        mark: Told every thousand lines how far it is. Given one, a last line that is not finished is left.
         lines_before: Lines that stand before the stream's place.
 
     Returns:
         The report, with the numbers of the lines.
     """
     number = lines_before
-    for number, line in _lines(stream, lines_before):
+    report = importer.report
+    for number, line in _lines(stream, lines_before, report, leaves_rest=mark is not None):
         _take(number, line, importer, translate)
         if mark is not None and number % MARK_EVERY == 0:
             mark(stream.tell(), number)
     if mark is not None:
-        mark(stream.tell(), number)
-    return importer.report
+        mark(stream.tell() - report.left_bytes, number)
+    return report
 
 
 def _take(number: int, line: bytes | Problem, importer: Importer, translate: Translate | None) -> None:
@@ -133,7 +134,20 @@ def _decoded(raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb")) if head == _GZIP_MAGIC else raw
 
 
-def _lines(stream: BinaryIO, before: int) -> Iterator[tuple[int, bytes | Problem]]:
+def is_unfinished(line: bytes) -> bool:
+    """Tell whether somebody may still be writing a last line: it has no end, and nobody can read it."""
+    if line.endswith(b"\n") or not line.strip() or len(line) > LARGEST_EVENT_BYTES:
+        return False
+    try:
+        orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
+    except orjson.JSONDecodeError:
+        return True
+    return False
+
+
+def _lines(
+    stream: BinaryIO, before: int, report: ImportReport, *, leaves_rest: bool
+) -> Iterator[tuple[int, bytes | Problem]]:
     """Yield the lines that are not empty with their numbers; a fault stands in for a line that cannot be had."""
     number = before
     while True:
@@ -146,6 +160,9 @@ def _lines(stream: BinaryIO, before: int) -> Iterator[tuple[int, bytes | Problem
             yield number, Problem(Reason.UNDECODABLE, "", f"the gzip data ends or breaks here: {error}")
             return
         if not line:
+            return
+        if leaves_rest and is_unfinished(line):
+            report.left_bytes = len(line)
             return
         text = line.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if is_cut or len(text) > LARGEST_EVENT_BYTES:

@@ -62,7 +62,7 @@ def import_in_parallel(  # noqa: PLR0913 - each is another matter
     waiting: list[tuple[Block, Future[ImportReport]]] = []
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(settings,)) as pool:
         try:
-            for block in blocks_of(stream, report, lines_before, BLOCK_BYTES):
+            for block in blocks_of(stream, report, lines_before, BLOCK_BYTES, leaves_rest=mark is not None):
                 waiting.append((block, pool.submit(_import_block, block.data, block.lines_before)))
                 if len(waiting) >= processes + _BLOCKS_AHEAD:
                     _finish(*waiting.pop(0), report, progress, mark)

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pipeline.config import IdentitySettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.admission import LARGEST_EVENT_BYTES, Admission
+from pipeline.producers.blocks import import_blocks
 from pipeline.producers.checkpoint import Checkpoint
 from pipeline.producers.errors import InputError
 from pipeline.producers.importing import Importer
@@ -43,13 +45,17 @@ class Run:
         self.confirmed = len(self.sent)
         self.flushes.append(self.confirmed)
 
-    def run(self) -> None:
+    def run(self, read: Any = None) -> None:
         report, state = self.importer.report, self.checkpoint.state
         self.checkpoint.resume(report)
         stream = io.BytesIO(self.source.read_bytes())
         stream.seek(state.position)
-        import_lines(stream, self.importer, None, lambda at, line: self.checkpoint.mark(at, line, report), state.lines)
-        self.checkpoint.save(stream.tell(), 0, report, is_done=True)
+
+        def mark(at: int, line: int) -> None:
+            self.checkpoint.mark(at, line, report)
+
+        (read or import_lines)(stream, self.importer, mark=mark, lines_before=state.lines)
+        self.checkpoint.save(stream.tell() - report.left_bytes, 0, report, is_done=True)
 
 
 @pytest.fixture
@@ -90,6 +96,21 @@ def test_what_was_added_to_a_file_is_imported_by_itself(source: Path, tmp_path: 
     more = Run(source, tmp_path / "state")
     more.run()
     assert len(more.sent) == 1
+
+
+@pytest.mark.parametrize("read", [import_lines, import_blocks])
+def test_half_a_line_is_left_until_it_is_whole(tmp_path: Path, read: Any) -> None:
+    lines = [orjson.dumps(page_viewed(number)) for number in range(3)]
+    source, state = tmp_path / "events.jsonl", tmp_path / "state"
+    seen = []
+    for text in (lines[0] + b"\n" + lines[1][:50], lines[1][50:], b"\n" + lines[2], b"\n"):
+        with source.open("ab") as file:
+            file.write(text)
+        run = Run(source, state)
+        run.run(read)
+        report = run.importer.report
+        seen.append((len(run.sent), report.accepted, report.rejected, report.left_bytes))
+    assert seen == [(1, 1, 0, 50), (1, 2, 0, 0), (1, 3, 0, 0), (0, 3, 0, 0)]
 
 
 def test_a_checkpoint_of_another_input_is_refused(source: Path, tmp_path: Path) -> None:

@@ -125,6 +125,18 @@ def test_reading_goes_on_from_any_row(mapping: RowMapping) -> None:
     assert run(marks[1]) == whole[4_000:]
 
 
+def test_half_a_row_is_left_for_the_next_run(mapping: RowMapping) -> None:
+    marks: list[tuple[int, int]] = []
+    admission = Admission(IdentitySettings(), LARGEST_EVENT_BYTES, keeps_receipt=True)
+    importer = Importer(admission, lambda _: None, lambda: RECEIVED_AT + 10**9)
+    data = (HEADER + ROW + ROW.replace("7;", "8;")).encode()
+    import_csv(io.BytesIO(data[:-1]), mapping, importer, lambda *at: marks.append(at))
+    assert (importer.report.accepted, importer.report.left_bytes) == (2, len(ROW) - 1)
+    import_csv(io.BytesIO(data), mapping, importer, lambda *at: marks.append(at), marks[-1])
+    assert (importer.report.accepted, importer.report.left_bytes) == (4, 0)
+    assert marks == [(len(HEADER + ROW), 2), (len(data), 3)]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [

@@ -34,7 +34,7 @@ def test_every_line_is_taken_once_with_its_number(make_broker: MakeBroker, monke
     settings = Settings(kafka=KafkaSettings(bootstrap=broker.bootstrap))
     marks: list[tuple[int, int]] = []
     seen: list[int] = []
-    data = b"\n".join(lines)
+    data = b"\n".join([*lines, b""])
     report = import_in_parallel(
         io.BytesIO(data),
         settings,
