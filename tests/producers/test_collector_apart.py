@@ -5,8 +5,8 @@ import orjson
 from pipeline.producers.collector.cloudevents import read_batched, read_binary, read_structured
 from pipeline.producers.collector.reading import Unreadable
 from pipeline.producers.collector.segment import reader, written_key
-from pipeline.producers.segment import VOCABULARIES
-from tests.producers.test_collector_forms import CLOUD, arrival, message, parsed
+from pipeline.producers.segment import VOCABULARIES, Sender, Translated, to_touchpoint
+from tests.producers.test_collector_forms import CLOUD, NOW, arrival, message, parsed
 
 
 def test_one_message_that_cannot_be_read_costs_no_other() -> None:
@@ -26,6 +26,14 @@ def test_one_message_that_cannot_be_read_costs_no_other() -> None:
         "/event",
         "/context/locale",
     ]
+
+
+def test_the_time_of_a_message_without_one_is_in_its_id() -> None:
+    timed = message(event="x", timestamp=None, messageId="019d7b8c-4c00-7abc-8def-0123456789ab")
+    untimed = {**timed, "messageId": "4c3f1f0e-4c00-4abc-8def-0123456789ab"}
+    events = [to_touchpoint(each, Sender("shop"), NOW) for each in (timed, untimed, message(event="x"))]
+    assert [parsed(each)["occurred_at"] for each in events] == [0x019D7B8C4C00, NOW, 1_772_359_440_123]
+    assert [each.warning is not None for each in events if isinstance(each, Translated)] == [False, True, False]
 
 
 def test_a_cloud_event_that_cannot_be_read_costs_no_other() -> None:

@@ -2,7 +2,8 @@
 What the collector answers: a receipt for every event, and refusals of whole requests.
 
 The one rule: whoever reads an answer knows of each event whether it is taken. A refusal of a request takes nothing of
-it, and says whether and when to try again.
+it, and says whether and when to try again. One refusal cannot know: where Kafka did not confirm in time, the events are
+`unknown`, and sending them again is right in either case.
 """
 
 from http import HTTPStatus
@@ -26,10 +27,12 @@ class Receipts:
         self._accepted = 0
         self._duplicate = 0
 
-    def accept(self, event_id: str) -> None:
-        """Tell of the next event that it is taken."""
+    def accept(self, event_id: str, warning: str | None = None) -> None:
+        """Tell of the next event that it is taken, and what its sender should know all the same."""
         self._accepted += 1
         self._add(event_id, "accepted")
+        if warning is not None:
+            self.entries[-1]["warning"] = warning
 
     def repeat(self, event_id: str) -> None:
         """Tell of the next event that it was taken before."""
@@ -66,6 +69,13 @@ class Receipts:
         """Return the body of the answer."""
         return {**self.counts, "receipts": self.entries}
 
+    def as_unconfirmed(self) -> dict[str, Any]:
+        """Return what is known where Kafka did not confirm in time: what was refused; the rest may be taken or not."""
+        rejected = self.counts["rejected"]
+        receipts = [each if each["status"] == "rejected" else {**each, "status": "unknown"} for each in self.entries]
+        counts = {"accepted": 0, "duplicate": 0, "rejected": rejected, "unknown": len(receipts) - rejected}
+        return {**counts, "receipts": receipts}
+
     def _add(self, event_id: str, status: str) -> None:
         self.entries.append(
             {"index": len(self.entries), "id": event_id, "status": status, "reason": None, "pointer": None}
@@ -74,16 +84,21 @@ class Receipts:
 
 class RequestRefused(Exception):  # noqa: N818 - the name says what is sent back
     """
-    A request of which nothing was taken.
+    A request of which nothing was taken, or nobody knows.
 
     Args:
         status: The HTTP status.
         detail: What is wrong and what to do.
         retry_after_s: Seconds after which to try again; None where trying again is useless.
+        may_be_taken: Whether Kafka may have taken some of it all the same.
     """
 
-    def __init__(self, status: HTTPStatus, detail: str, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, status: HTTPStatus, detail: str, retry_after_s: int | None = None, *, may_be_taken: bool = False
+    ) -> None:
         super().__init__(detail)
+        self.may_be_taken = may_be_taken
+        self.receipts: dict[str, Any] = {}
         self.status = status
         self.detail = detail
         self.retry_after_s = retry_after_s

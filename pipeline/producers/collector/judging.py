@@ -57,7 +57,7 @@ class Judge:
             else:
                 in_request.add(judged.content)
                 admitted.append(judged)
-                receipts.accept(judged.event_id)
+                receipts.accept(judged.event_id, event.warning if isinstance(event, Translated) else None)
         return receipts, admitted
 
     def _judge(

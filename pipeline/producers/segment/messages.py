@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
@@ -41,6 +42,11 @@ _PLAIN: Final = {
 }
 _CUSTOM: Final = plain("custom.tracked")
 _REFS: Final = (*REFERENCE_KINDS, "survey_id", "campaign")
+_UUID_OF_TIME: Final = 7
+_UNTIMED: Final = (
+    "no timestamp: it happened when it was received; sent again to another collector, or to this one after a restart,"
+    " it counts as another event; send timestamp, or a UUIDv7 as messageId"
+)
 _CONTACTS: Final = ("email", "phone")
 _PAGE_PROPERTIES: Final = ("url", "title", "referrer")
 
@@ -69,10 +75,12 @@ class Translated:
     Attributes:
         touchpoint: In the JSON form.
         places: Where a place of the touchpoint stands in what was sent, as JSON pointers.
+        warning: What its sender should know although it may enter.
     """
 
     touchpoint: dict[str, Any]
     places: Mapping[str, str]
+    warning: str | None = None
 
     def place(self, pointer: str) -> str:
         """Return where a fault of the touchpoint stands in what was sent."""
@@ -109,7 +117,7 @@ def to_touchpoint(message: object, sender: Sender, received_at: int, kind: str |
     Args:
         message: Decoded JSON.
         sender: Whose it is.
-        received_at: Moment of the receipt, epoch milliseconds: the time of a message that has none.
+        received_at: Moment of the receipt, epoch milliseconds: the time of a message that has none, nor a UUIDv7 as id.
         kind: What sort of message it is where the address says so; else its `type` does.
 
     Returns:
@@ -137,7 +145,8 @@ def to_touchpoint(message: object, sender: Sender, received_at: int, kind: str |
     touchpoint["refs"] = reading.refs(naming, may_use_up=naming is not _CUSTOM)
     touchpoint["attributes"] = reading.attributes(kind)
     places = {**_PLACES, **_OTHER_PLACES.get(kind, {})}
-    return Translated({name: value for name, value in touchpoint.items() if value not in (None, [], {})}, places)
+    told = {name: value for name, value in touchpoint.items() if value not in (None, [], {})}
+    return Translated(told, places, _UNTIMED if _time_told(message) is None else None)
 
 
 def _naming(kind: str, message: Mapping[str, Any], sender: Sender) -> Naming:
@@ -148,7 +157,7 @@ def _naming(kind: str, message: Mapping[str, Any], sender: Sender) -> Naming:
 
 
 def _envelope(message: Mapping[str, Any], type_name: str, sender: Sender, received_at: int) -> dict[str, Any]:
-    told = message.get("timestamp") or message.get("originalTimestamp")
+    told = _time_told(message)
     return {
         "id": _id(message.get("messageId")) or _made_id(message, sender, received_at, is_timed=told is not None),
         "type": type_name,
@@ -156,6 +165,22 @@ def _envelope(message: Mapping[str, Any], type_name: str, sender: Sender, receiv
         "occurred_at": moment(told) if told is not None else received_at,
         "sent_at": _known_moment(message.get("sentAt")),
     }
+
+
+def _time_told(message: Mapping[str, Any]) -> object:
+    """Return when it happened; the time inside of an id stays the same however often the message is sent."""
+    return message.get("timestamp") or message.get("originalTimestamp") or _time_in(message.get("messageId"))
+
+
+def _time_in(message_id: object) -> int | None:
+    """Return the moment in a UUIDv7, epoch milliseconds."""
+    if not isinstance(message_id, str) or len(message_id) not in (32, 36):
+        return None
+    try:
+        known = UUID(message_id)
+    except ValueError:
+        return None
+    return known.int >> 80 if known.version == _UUID_OF_TIME else None
 
 
 def _known_moment(value: object) -> object:
