@@ -32,6 +32,7 @@ class Health:
         self._last_what = "created"
         self._not_ready: str | None = "starting"
         self._blocked: dict[str, str] = {}
+        self._hindered: dict[str, str] = {}
 
     def ready(self) -> None:
         """Say that the process has all it needs; called once, at the end of the start."""
@@ -59,12 +60,26 @@ class Health:
     def block(self, part: str, reason: str) -> None:
         """Say that `part` cannot go on for now; it keeps trying."""
         with self._lock:
+            self._hindered.pop(part, None)
             self._blocked[part] = reason
+
+    def hinder(self, part: str, reason: str) -> None:
+        """Say that `part` cannot go on for now, and that the process does its work all the same."""
+        with self._lock:
+            self._blocked.pop(part, None)
+            self._hindered[part] = reason
 
     def unblock(self, part: str) -> None:
         """Say that `part` goes on."""
         with self._lock:
             self._blocked.pop(part, None)
+            self._hindered.pop(part, None)
+
+    def trouble(self, part: str) -> str | None:
+        """Return why `part` cannot go on; None where it can."""
+        with self._lock:
+            why = self._blocked.get(part, self._hindered.get(part))
+        return None if why is None else f"{part}: {why}"
 
     def is_live(self) -> Verdict:
         """Judge whether the process does anything at all."""
@@ -79,6 +94,7 @@ class Health:
         with self._lock:
             reasons = [] if self._not_ready is None else [self._not_ready]
             reasons += [f"{part}: {why}" for part, why in self._blocked.items()]
+            hindered = "".join(f"; {part}: {why}" for part, why in self._hindered.items())
         if reasons:
             return Verdict(ok=False, reason="; ".join(reasons))
-        return live
+        return Verdict(live.ok, live.reason + hindered)

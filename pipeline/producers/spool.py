@@ -71,6 +71,11 @@ class Spool:
         """Return how many bytes of entries are not done."""
         return self._bytes
 
+    @property
+    def has_room(self) -> bool:
+        """Tell whether more may wait here."""
+        return not self._entries or self._bytes < self._max_bytes
+
     def append(self, entries: Sequence[bytes]) -> None:
         """
         Add entries, all or none.

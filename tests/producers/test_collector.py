@@ -229,7 +229,8 @@ async def test_a_broker_that_does_not_answer_means_503_and_nothing_is_remembered
             assert response.status == 503
             assert int(response.headers["Retry-After"]) > 0
         status, answer = await house.post(page_viewed(1, source=run))
-        assert (status, set(answer)) == (503, {"error"}), "not a duplicate of what never arrived"
+        assert (status, answer["duplicate"]) == (503, 0), "not a duplicate of what never arrived"
+        assert [each["status"] for each in answer["receipts"]] == ["unknown"]
         assert house.count("stored") == 0
 
 
@@ -242,11 +243,16 @@ async def test_a_request_larger_than_a_bounded_log_may_hold_is_refused_where_nob
     await asyncio.to_thread(commit_end, broker.bootstrap, f"{group}-land", "touchpoints.web")
     async for house in opened(broker.bootstrap, group=group, feeder_max_lag_bytes=100_000):
         events = [page_viewed(1, id=f"e-{number}", source=run) for number in range(2_000)]
-        async with house.client.post(PATH, json=events, headers=KEY) as response:
+        async with house.client.post(PATH, json=[*events, {"id": "bad"}], headers=KEY) as response:
             assert response.status == 503
             assert response.headers["Retry-After"]
+            answer = await response.json()
+        assert (answer["accepted"], answer["unknown"], answer["rejected"]) == (0, 2_000, 1)
+        assert {each["status"] for each in answer["receipts"][:-1]} == {"unknown"}, "some may be taken"
+        assert answer["receipts"][-1]["status"] == "rejected"
         wide = page_viewed(1, id="one more", source=run, context={"title": "x" * 90_000})
-        assert (await house.post(wide))[0] == 503, "refused at once: nobody read meanwhile"
+        status, answer = await house.post(wide)
+        assert (status, set(answer)) == (503, {"error"}), "refused at once: nobody read meanwhile, and nothing is taken"
         assert 0 < len(house.stored(run)) < 2_000
 
 

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import encode_basic_auth
 
 from pipeline.contracts.touchpoint import decode_touchpoint
+from pipeline.producers.collector.running import _watch_kafka
 from tests.embedded.servers import BrokerServer
 from tests.producers.events import page_viewed
 from tests.producers.kafka import made_topic, read_all
@@ -193,6 +194,22 @@ async def test_with_a_spool_events_wait_on_the_disk_while_kafka_is_away(tmp_path
         drain.cancel()
         assert sorted(event["id"] for event in house.stored(run)) == ["e-0", "e-1", "e-2"]
         assert house.registry.get_sample_value("throughline_spooled_events") == 0
+
+
+@pytest.mark.parametrize(("spool", "status"), [({}, 503), ({"spool_max_bytes": 1_048_576}, 200)])
+async def test_ready_means_that_events_are_taken(tmp_path: Path, spool: dict[str, object], status: int) -> None:
+    limits = {**spool, "spool": str(tmp_path)} if spool else {}
+    async for house in opened("127.0.0.1:1", collector=limits):
+        watch = asyncio.create_task(_watch_kafka(house.stowing, house.collector, house.health))
+        deadline = time.monotonic() + 10
+        while house.health.trouble("kafka") is None:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        watch.cancel()
+        for method in ("GET", "HEAD"):
+            async with house.client.request(method, "/readyz") as ready:
+                assert ready.status == status
+        assert ((await house.post(page_viewed(1)))[0] == 202) == (status == 200)
 
 
 async def test_a_full_spool_refuses_as_kafka_would(tmp_path: Path) -> None:

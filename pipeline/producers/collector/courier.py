@@ -132,7 +132,8 @@ class Courier:
                     return
             if time.monotonic() > deadline:
                 detail = "the readers lag and the broker's log is bounded; slow down"
-                raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, detail, _RETRY_SOON_S)
+                is_begun = deadline > 0
+                raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, detail, _RETRY_SOON_S, may_be_taken=is_begun)
             await asyncio.sleep(_LOOK_PAUSE_S)
 
     async def _has_room(self, target: Target, size: int) -> bool:
@@ -173,7 +174,8 @@ class Courier:
     def _check(self, failure: str | None) -> None:
         if failure is not None:
             self._watcher.forget()
-            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"Kafka did not confirm: {failure}", _RETRY_LATER_S)
+            detail = f"Kafka did not confirm: {failure}; it may have taken some all the same, so send the request again"
+            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, detail, _RETRY_LATER_S, may_be_taken=True)
 
     def _await_reports(self) -> None:
         """See to it that reports are looked for until all are there."""

@@ -118,7 +118,9 @@ async def _watch_kafka(courier: Stowing, collector: Collector, health: Health) -
     known: str | None = None
     while True:
         name = await courier.broker_name()
-        if name is None:
+        if name is None and courier.can_wait:
+            health.hinder("kafka", "does not answer; events wait in the spool")
+        elif name is None:
             health.block("kafka", "does not answer; try again later")
         else:
             health.unblock("kafka")

@@ -3,7 +3,7 @@ The collector's routes: who may write, what is read, what is taken, what is answ
 
 The one rule: an event counts as accepted, and is remembered as seen, only after Kafka has confirmed it or the spool has
 it on disk. A request that fails on the way is refused as a whole and remembered nowhere, so that sending it again is
-always right.
+always right: what Kafka took without saying so is stored once all the same.
 """
 
 import asyncio
@@ -118,8 +118,8 @@ class Collector:
             *(("POST", path, answer) for path, answer in doors.items()),
             *(("OPTIONS", path, self._preflight) for path in doors),
             ("GET", f"/{SNIPPET}", self._send_snippet),
-            ("GET", "/livez", self._livez),
-            ("GET", "/readyz", self._readyz),
+            *((method, "/livez", self._livez) for method in ("GET", "HEAD")),
+            *((method, "/readyz", self._readyz) for method in ("GET", "HEAD")),
         )
 
     async def _take_touchpoints(self, request: web.Request) -> web.StreamResponse:
@@ -172,9 +172,16 @@ class Collector:
         try:
             receipts, admitted = judge() if len(body) <= _JUDGED_AT_ONCE_BYTES else await asyncio.to_thread(judge)
         except (RegistryUnavailable, RegistryRefused) as error:
-            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _RETRY_LATER_S) from error
+            _log.warning("a request was refused: the schema registry does not help: %s", error)
+            detail = "the schema registry does not answer; try again later"
+            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, detail, _RETRY_LATER_S) from error
         self._access.spend(key, len(receipts.entries))
-        await self._deliver(admitted)
+        try:
+            await self._deliver(admitted)
+        except RequestRefused as refused:
+            if refused.may_be_taken:
+                refused.receipts = receipts.as_unconfirmed()
+            raise
         for each in admitted:
             recent.remember(each.content)
         self._count(receipts)
@@ -191,9 +198,7 @@ class Collector:
     async def _deliver(self, admitted: Sequence[Admitted]) -> None:
         if not admitted:
             return
-        ready = self._health.is_ready()
-        away = None if ready.ok or "kafka" not in ready.reason else ready.reason
-        await self._courier.deliver([each.record for each in admitted], away)
+        await self._courier.deliver([each.record for each in admitted], self._health.trouble("kafka"))
         self._metrics.set("throughline_last_progress_timestamp_seconds", time.time(), stage="collect")
 
     def _count(self, receipts: Receipts) -> None:
@@ -232,7 +237,7 @@ class Collector:
         try:
             response = await handler(request)
         except RequestRefused as refused:
-            response = _json(refused.status, {"error": refused.detail}, refused.headers)
+            response = _json(refused.status, {"error": refused.detail, **refused.receipts}, refused.headers)
         except web.HTTPException as refused:
             response = _json(HTTPStatus(refused.status), {"error": refused.reason})
         except (ConnectionError, asyncio.CancelledError):

@@ -84,7 +84,7 @@ class Stowing:
             return
         while True:
             metrics.set("throughline_spooled_events", len(spool))
-            if not len(spool) or not health.is_ready().ok:
+            if not len(spool) or health.trouble("kafka") is not None:
                 await asyncio.sleep(_LOOK_PAUSE_S)
                 continue
             entries = await asyncio.to_thread(spool.peek, _MOST_RECORDS, _MOST_BYTES)
@@ -95,6 +95,11 @@ class Stowing:
                 await asyncio.sleep(_RETRY_PAUSE_S)
                 continue
             await asyncio.to_thread(spool.done, len(entries))
+
+    @property
+    def can_wait(self) -> bool:
+        """Tell whether events are taken while Kafka is away."""
+        return self._spool is not None and self._spool.has_room
 
     async def broker_name(self) -> str | None:
         """Return which brokers answer at the moment; None where none does."""
