@@ -87,6 +87,9 @@ def _translate(error: Exception) -> CommandError | None:
     # By name, because importing the class would cost every command half a second.
     if type(error).__name__ == "WarehouseUnavailable":
         return CommandError("the warehouse does not answer", remedy="`throughline status` shows whether it runs")
+    if type(error).__name__ == "SchemaFileError":
+        where, _, what = str(error).partition(": ")
+        return CommandError(what, where=where, remedy="mend the file", exit_code=WRONG_USAGE)
     if type(error).__name__ == "WarehouseRefused":
         return CommandError(f"the warehouse refuses: {_first_line(error).rpartition('DB::Exception: ')[2]}")
     return None

@@ -1,6 +1,7 @@
 """`throughline schemas new` and `release`: the two commands that write into the folder of the schemas."""
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pipeline.contracts.releases import findings, golden_findings, read_set, rel
 from pipeline.contracts.scaffold import KINDS_OF_FIELDS, NewField, with_fields, with_row
 from pipeline.contracts.schemas import body_fields, schemas_folder
 from pipeline.contracts.types import FAMILIES, TouchpointType, touchpoint_types
+
+_NAME = re.compile(r"[a-z][a-z0-9]*\.[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 @click.command(epilog=examples("throughline schemas release"))
@@ -73,6 +76,7 @@ def new_type(_invocation: Invocation, /, *, dry_run: bool, **chosen: object) -> 
     """
     fields = [_field(text) for text in _texts(chosen, "fields")]
     name, family = str(chosen["name"]), str(chosen["family"])
+    _refuse_what_is_no_name(name, family)
     row = TouchpointType(
         name=name,
         family=family,
@@ -100,7 +104,21 @@ def new_type(_invocation: Invocation, /, *, dry_run: bool, **chosen: object) -> 
         return
     for path, text in edits.items():
         _write(path, text)
-    click.echo("written; next: `throughline schemas check`, then `throughline migrate` where a warehouse runs")
+    click.echo(
+        "written; next: `make render` in a checkout, `throughline schemas check`, then `throughline migrate` where a"
+        " warehouse runs"
+    )
+
+
+def _refuse_what_is_no_name(name: str, family: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        remedy = "as delivery.handed_over: lower case, a word, a dot, and what happened"
+        raise CommandError(f"{name!r} is no name of a type", remedy=remedy, exit_code=WRONG_USAGE)
+    word = name.partition(".")[0]
+    families = {each.name.partition(".")[0]: each.family for each in touchpoint_types().values()}
+    if families.get(word, family) != family:
+        remedy = f"--family {families[word]}, or another first word"
+        raise CommandError(f"types of {word} belong to {families[word]}", remedy=remedy, exit_code=WRONG_USAGE)
 
 
 def _refuse_what_is_there(row: TouchpointType, fields: list[NewField]) -> None:

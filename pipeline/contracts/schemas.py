@@ -17,7 +17,7 @@ import fastavro
 from fastavro.schema import fingerprint as avro_fingerprint
 from fastavro.schema import to_parsing_canonical_form
 
-from pipeline.contracts.folder import schemas_folder
+from pipeline.contracts.folder import SchemaFileError, schemas_folder
 from pipeline.contracts.types import FAMILIES
 
 __all__ = [
@@ -210,7 +210,11 @@ def _internal_by_fingerprint(name: str) -> Mapping[bytes, WriterSchema]:
 
 def read_schema(file: Path) -> WriterSchema:
     """Read one schema; it is called as its file."""
-    return schema_of(file.name.partition(".")[0], json.loads(file.read_text(encoding="utf-8")))
+    try:
+        schema = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SchemaFileError(f"{file}: not JSON: {error}") from error
+    return schema_of(file.name.partition(".")[0], schema)
 
 
 def schema_of(name: str, schema: dict[str, Any]) -> WriterSchema:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from pipeline.contracts.folder import schemas_folder
+from pipeline.contracts.folder import SchemaFileError, schemas_folder
 
 FAMILIES: tuple[str, ...] = (
     "web",
@@ -54,7 +54,10 @@ def touchpoint_types() -> Mapping[str, TouchpointType]:
 def read_types(path: Path) -> Mapping[str, TouchpointType]:
     """Read a table of types, today's or that of a released version."""
     with path.open("rb") as file:
-        rows = tomllib.load(file)
+        try:
+            rows = tomllib.load(file)
+        except ValueError as error:
+            raise SchemaFileError(f"{path}: not TOML: {error}") from error
     return MappingProxyType(
         {
             name: TouchpointType(

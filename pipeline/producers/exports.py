@@ -8,6 +8,8 @@ first put into the form of such a message. What they mean is told by the same ta
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import orjson
+
 from pipeline.contracts.reasons import Problem
 from pipeline.producers.importing import Made, Translate
 from pipeline.producers.segment import Sender, to_touchpoint
@@ -55,6 +57,11 @@ def _from_posthog(row: Mapping[str, Any]) -> dict[str, Any]:
     """Put an event of PostHog into the form of a message."""
     name = row["event"]
     properties = row.get("properties")
+    if isinstance(properties, str):  # as its table in a warehouse has them
+        try:
+            properties = orjson.loads(properties)
+        except orjson.JSONDecodeError:
+            properties = {"properties": properties}
     properties = properties if isinstance(properties, dict) else {}
     kind = _POSTHOG_KINDS.get(name, "track")
     message: dict[str, Any] = {

@@ -10,6 +10,7 @@ On disk: segments `<number>.spool` of entries, each its length and CRC-32 (littl
 """
 
 import fcntl
+import logging
 import os
 import threading
 import zlib
@@ -23,6 +24,8 @@ from pipeline.producers.errors import ProducerError
 _HEADER: Final = Struct("<II")
 _SEGMENT_BYTES: Final = 8 << 20
 _SUFFIX: Final = ".spool"
+
+_log = logging.getLogger(__name__)
 
 
 class SpoolError(ProducerError):
@@ -207,6 +210,8 @@ class Spool:
             if good < len(data):
                 if number != self._segments[-1]:
                     raise SpoolError(f"{path}: damaged at byte {start + good}; move it away, or mend it from a copy")
+                # Torn, it was never acknowledged; damaged, it may have been: only who reads this can tell.
+                _log.warning("%s: %d bytes at its end are no whole entry; cut off", path, len(data) - good)
                 os.truncate(path, start + good)
             size += good
         return entries, size

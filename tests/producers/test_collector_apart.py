@@ -1,6 +1,7 @@
 """Events of other forms that no strict reader takes, among others."""
 
 import orjson
+import pytest
 
 from pipeline.producers.collector.cloudevents import read_batched, read_binary, read_structured
 from pipeline.producers.collector.reading import Unreadable
@@ -26,6 +27,13 @@ def test_one_message_that_cannot_be_read_costs_no_other() -> None:
         "/event",
         "/context/locale",
     ]
+
+
+@pytest.mark.parametrize("odd", ["plain text", ["a", 1]])
+def test_properties_that_are_no_object_are_kept(odd: object) -> None:
+    event = parsed(to_touchpoint(message(event="x", properties=odd), Sender("shop"), NOW))
+    (kept,) = event["attributes"]
+    assert kept == {"key": "properties", "value": odd if isinstance(odd, str) else '["a",1]'}
 
 
 def test_the_time_of_a_message_without_one_is_in_its_id() -> None:

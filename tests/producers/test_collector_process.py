@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -120,6 +121,26 @@ def test_metrics_and_health_are_served(broker: BrokerServer, collector_at: Calla
     for address in (running.url, running.metrics):
         with urlopen(f"{address}/readyz", timeout=5) as response:
             assert response.status == 200
+
+
+def test_bytes_that_are_no_request_are_told_in_a_line(broker: BrokerServer) -> None:
+    process = started(broker.bootstrap, THROUGHLINE_COLLECTOR__WRITE_KEYS='{"shop": "k"}')
+    try:
+        assert process.stderr is not None
+        listening = next(line for line in process.stderr if "listens on" in line)
+        host, port = listening.partition("listens on http://")[2].partition(",")[0].split(":")
+        head = b"POST /v1/touchpoints HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 50\r\n\r\n{"
+        for sent in (b"\x16\x03\x01 no HTTP\r\n\r\n", head):
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(sent)
+                time.sleep(0.2)
+        time.sleep(0.3)
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=20)
+    assert "Traceback" not in told, told
+    assert "ERROR" not in told, told
+    assert "no HTTP request, refused" in told
 
 
 @pytest.mark.slow

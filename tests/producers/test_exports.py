@@ -45,6 +45,12 @@ def who(event: dict[str, Any]) -> list[tuple[str, str]]:
     return [(identity["kind"], identity["value"]) for identity in event["identities"]]
 
 
+def test_properties_of_posthog_may_be_a_text_of_json() -> None:
+    row = posthog("Seat Map Opened", plan="pro")
+    assert made("posthog", {**row, "properties": '{"plan": "pro"}'}) == made("posthog", row)
+    assert {"key": "properties", "value": "{"} in made("posthog", {**row, "properties": "{"})["attributes"]
+
+
 def test_posthog_page_views_tell_page_campaign_and_device() -> None:
     event = made(
         "posthog",

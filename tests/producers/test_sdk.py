@@ -89,6 +89,8 @@ async def test_what_is_no_touchpoint_is_refused_at_once_with_the_errors_of_every
             with pytest.raises(InvalidTouchpointError) as refused:
                 t.send(bad)
             assert list(refused.value.problems) == expected
+            with pytest.raises(InvalidTouchpointError, match="wrong_type"):
+                t.send(5)  # type: ignore[arg-type]
             with pytest.raises(InvalidTouchpointError, match="future_time"):
                 t.send(page_viewed(occurred_at="2199-01-01T00:00:00Z"))
             with pytest.raises(InvalidTouchpointError, match="no_identifier"):
@@ -98,7 +100,7 @@ async def test_what_is_no_touchpoint_is_refused_at_once_with_the_errors_of_every
         return t
 
     t = await beside(work)
-    assert (t.counters.taken, t.counters.invalid) == (0, 4)
+    assert (t.counters.taken, t.counters.invalid) == (0, 5)
 
 
 async def test_trouble_on_the_way_costs_time_and_no_touchpoint(house: House, run: str) -> None:

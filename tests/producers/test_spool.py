@@ -69,7 +69,7 @@ def test_any_order_of_work_and_new_starts_keeps_the_queue(
         spool.close()
 
 
-def test_a_torn_end_is_cut_off_and_a_damaged_middle_is_told(tmp_path: Path) -> None:
+def test_a_torn_end_is_cut_off_and_a_damaged_middle_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     spool = Spool(tmp_path, ROOM)
     spool.append([b"whole", b"torn"])
     spool.close()
@@ -79,6 +79,7 @@ def test_a_torn_end_is_cut_off_and_a_damaged_middle_is_told(tmp_path: Path) -> N
         segment.write_bytes(whole[:-cut])
         again = Spool(tmp_path, ROOM)
         assert again.peek(9, 99) == [b"whole"]
+        assert f"{12 - cut} bytes at its end are no whole entry" in caplog.text
         again.append([b"new"])
         assert again.peek(9, 99) == [b"whole", b"new"]
         again.close()

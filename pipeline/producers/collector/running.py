@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
 from pipeline.config import Settings
@@ -26,6 +27,7 @@ from pipeline.producers.collector.service import Collector
 from pipeline.producers.collector.stowing import Stowing
 from pipeline.producers.spool import Spool, SpoolError
 
+_LONGEST_TOLD: Final = 200
 _CHECK_PAUSE_S: Final = 2.0
 _DRAIN_MARGIN: Final = timedelta(seconds=5)
 
@@ -40,6 +42,7 @@ def run_collector(settings: Settings) -> int:
         The exit code: 0 after a clean stop, 1 where a port is taken, 2 where nobody could write.
     """
     configure(settings.observability)
+    logging.getLogger("aiohttp.server").addFilter(_told_shortly)
     limits = settings.collector
     try:
         keys = WriteKeys(limits.write_keys, limits.keys_file, limits.events_per_second)
@@ -59,6 +62,16 @@ def run_collector(settings: Settings) -> int:
     except OSError as error:
         print(f"collect: cannot listen: {error}; choose another port", file=sys.stderr)  # noqa: T201 - as above
         return 1
+
+
+def _told_shortly(record: logging.LogRecord) -> bool:
+    """Tell of bytes that are no HTTP in one line: whoever sends them must not fill the log."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | ConnectionError):
+        told = str(error).partition("\n")[0][:_LONGEST_TOLD]
+        record.msg, record.args, record.exc_info = f"no HTTP request, refused: {told}", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def _refuse(why: str) -> int:
@@ -101,6 +114,7 @@ async def _run(settings: Settings, keys: WriteKeys, spool: Spool | None) -> int:
             _log.info("stopping: answering what came in")
             health.stopping()
             watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
             await site.stop()
         finally:
             await runner.cleanup()

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Final
 
 import orjson
-from aiohttp import web
+from aiohttp import ClientPayloadError, http_exceptions, web
 
 from pipeline.config import Settings
 from pipeline.observability.health import Health, Verdict
@@ -194,6 +194,9 @@ class Collector:
         except TimeoutError as error:
             detail = f"the request did not come within {_BODY_TIMEOUT_S} s"
             raise RequestRefused(HTTPStatus.REQUEST_TIMEOUT, detail) from error
+        except (http_exceptions.BadHttpMessage, ClientPayloadError) as error:
+            _log.info("the body of a request was cut off: %s %s", request.method, request.path)
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body ends before it is whole; send it again") from error
 
     async def _deliver(self, admitted: Sequence[Admitted]) -> None:
         if not admitted:

@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn, Self
 import orjson
 
 from pipeline.config import KafkaSettings
+from pipeline.contracts.reasons import Problem, Reason
 from pipeline.producers.admission import LARGEST_EVENT_BYTES, Admission, Refused, too_large
 from pipeline.producers.errors import ProducerError
 from pipeline.producers.sdk.dispatching import Dispatcher
@@ -211,6 +212,8 @@ class Throughline:
     def _judged(self, given: Mapping[str, Any]) -> tuple[str, bytes]:
         """Return the id of a touchpoint and its JSON, with all that it needs to stay the same when it is sent again."""
         now_ms = time.time_ns() // 1_000_000
+        if not isinstance(given, Mapping):
+            self._refuse(Refused(None, (Problem(Reason.WRONG_TYPE, "", "a touchpoint is a mapping of its fields"),)))
         touchpoint = {"id": new_id(), "source": self._source, "occurred_at": now_ms, **given}
         judged = self._admission.judge(touchpoint, now_ms)
         if isinstance(judged, Refused):

@@ -132,7 +132,9 @@ def to_touchpoint(message: object, sender: Sender, received_at: int, kind: str |
     properties = message.get("traits" if kind in ("identify", "group") else "properties")
     if (deep := _too_much(message, properties)) is not None:
         return deep
-    reading = _Reading(message, properties if isinstance(properties, dict) else {}, sender)
+    if not isinstance(properties, dict):  # odd, and kept as it is
+        properties = {} if properties in (None, "", []) else {"properties": properties}
+    reading = _Reading(message, properties, sender)
     naming = _naming(kind, message, sender)
     touchpoint = _envelope(message, naming.type, sender, received_at)
     touchpoint["identities"] = identities_of(message, kind)
