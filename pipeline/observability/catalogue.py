@@ -101,7 +101,8 @@ CATALOGUE: tuple[MetricSpec, ...] = (
     MetricSpec(
         "throughline_events_total",
         Kind.COUNTER,
-        "Touchpoints by stage and what became of them; restarts with the process.",
+        "Touchpoints by stage and what became of them; restarts with the process. Landing counts as stored what it"
+        " inserts: which of it was there already is found when it is read, and counted in v_accounting.",
         {"stage": STAGES, "outcome": OUTCOMES},
     ),
     MetricSpec(
@@ -239,6 +240,11 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         "throughline_spooled_events",
         Kind.GAUGE,
         "Events that wait in the collector's spool until Kafka takes records again.",
+    ),
+    MetricSpec(
+        "throughline_spool_cut_bytes",
+        Kind.GAUGE,
+        "Bytes at the end of the collector's spool that were no whole entry when it started, and were cut off.",
     ),
 )
 """Every metric of ours, in the order in which they are exported. `process_*` and `python_info` come from the client."""

@@ -46,6 +46,9 @@ class Spool:
 
     Raises:
         SpoolError: If another process uses the folder, or an entry in it is damaged.
+
+    Attributes:
+        cut_bytes: What was cut off at its end: an entry that was torn, or damaged with all behind it.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -60,6 +63,7 @@ class Spool:
         self._position = self._read_position()
         for number in [each for each in self._segments if each < self._position[0]]:
             self._forget(number)
+        self.cut_bytes = 0
         self._entries, self._bytes = self._take_up()
         self._number = max(self._segments, default=self._position[0])
         self._file = self._open(self._number)
@@ -211,7 +215,8 @@ class Spool:
                 if number != self._segments[-1]:
                     raise SpoolError(f"{path}: damaged at byte {start + good}; move it away, or mend it from a copy")
                 # Torn, it was never acknowledged; damaged, it may have been: only who reads this can tell.
-                _log.warning("%s: %d bytes at its end are no whole entry; cut off", path, len(data) - good)
+                self.cut_bytes = len(data) - good
+                _log.warning("%s: %d bytes at its end are no whole entry; cut off", path, self.cut_bytes)
                 os.truncate(path, start + good)
             size += good
         return entries, size

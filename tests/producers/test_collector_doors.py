@@ -184,6 +184,9 @@ async def test_with_a_spool_events_wait_on_the_disk_while_kafka_is_away(tmp_path
         for number in range(3):
             assert (await house.post(page_viewed(number, source=run)))[0] == 202
         assert (await house.post(page_viewed(0, source=run)))[1]["duplicate"] == 1
+    (segment,) = (tmp_path / "spool").glob("*.spool")
+    with segment.open("ab") as file:
+        file.write(b"torn")
     async for house in opened(broker.bootstrap, collector={"spool": str(tmp_path / "spool")}):
         drain = asyncio.create_task(house.stowing.drain(house.health, house.metrics))
         deadline = time.monotonic() + 10
@@ -194,6 +197,7 @@ async def test_with_a_spool_events_wait_on_the_disk_while_kafka_is_away(tmp_path
         drain.cancel()
         assert sorted(event["id"] for event in house.stored(run)) == ["e-0", "e-1", "e-2"]
         assert house.registry.get_sample_value("throughline_spooled_events") == 0
+        assert house.registry.get_sample_value("throughline_spool_cut_bytes") == 4
 
 
 @pytest.mark.parametrize(("spool", "status"), [({}, 503), ({"spool_max_bytes": 1_048_576}, 200)])

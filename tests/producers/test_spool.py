@@ -79,6 +79,7 @@ def test_a_torn_end_is_cut_off_and_a_damaged_middle_is_told(tmp_path: Path, capl
         segment.write_bytes(whole[:-cut])
         again = Spool(tmp_path, ROOM)
         assert again.peek(9, 99) == [b"whole"]
+        assert again.cut_bytes == 12 - cut
         assert f"{12 - cut} bytes at its end are no whole entry" in caplog.text
         again.append([b"new"])
         assert again.peek(9, 99) == [b"whole", b"new"]

@@ -82,6 +82,7 @@ class Stowing:
         spool = self._spool
         if spool is None:
             return
+        metrics.set("throughline_spool_cut_bytes", spool.cut_bytes)
         while True:
             metrics.set("throughline_spooled_events", len(spool))
             if not len(spool) or health.trouble("kafka") is not None:
