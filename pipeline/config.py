@@ -88,7 +88,7 @@ class KafkaSettings(_Group):
     commit_interval: Duration = Field(timedelta(seconds=1), description="How often finished offsets are committed.")
     fetch_max_bytes: int = Field(8_388_608, ge=65_536, description="Bytes fetched from one partition at a time.")
     prefetch_bytes: int = Field(
-        67_108_864, ge=1_048_576, description="Memory of unfinished records that a worker reads ahead."
+        33_554_432, ge=1_048_576, description="Memory of unfinished records that a worker reads ahead."
     )
     max_record_bytes: int = Field(1_048_576, ge=1_024, description="Largest record that producers send.")
     feeder_max_lag_bytes: int = Field(

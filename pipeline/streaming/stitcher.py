@@ -28,12 +28,12 @@ from pipeline.streaming.reading_ahead import read_ahead
 from pipeline.streaming.stitch_port import StitchStore
 
 # Blocks are found around this many dirty identifiers at a time, which bounds the memory of it, however many are dirty.
-_SLICE_IDENTIFIERS = 130_000
+_SLICE_IDENTIFIERS = 60_000
 # Facts of at most this many identifiers are read and computed together, and of fewer where they have many facts: it
 # bounds memory. Keys are spread evenly over the table, so every read of some of a large batch passes most of the rows
 # of all of it: few large reads cost a fraction of many small ones.
-_GROUP_IDENTIFIERS = 130_000
-_GROUP_FACTS = 250_000
+_GROUP_IDENTIFIERS = 60_000
+_GROUP_FACTS = 80_000
 # Of what a group has is nothing known before one was read.
 _FACTS_PER_IDENTIFIER = 5.0
 
