@@ -1,7 +1,7 @@
 """`throughline personas`: which sorts of customers there are, now or at a past time, and how to declare others."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import milliseconds
 from pipeline.cli.output import console, print_json, table
+from pipeline.cli.past import refuse_the_future
 from pipeline.cli.reach import reach
 
 _NOW: Final = """
@@ -59,6 +60,8 @@ def personas(context: click.Context, invocation: Invocation, /, *, at: datetime 
     """
     if context.invoked_subcommand is not None:
         return
+    if at is not None:
+        refuse_the_future(at.replace(tzinfo=UTC))
     warehouse = Warehouse(reach(invocation).analyst_url)
     rows = warehouse.rows(_NOW) if at is None else warehouse.rows(_THEN, {"at": str(milliseconds(at))})
     everybody = sum(int(row["customers"]) for row in rows)

@@ -246,6 +246,7 @@ def test_the_command_shows_personas_now_and_then_and_declares_others(
     assert counted() == {"lost": 1, "silent": 1}
     assert counted("--at", "2025-03-05") == {"new_customer": 1, "prospect": 1}
     assert counted("--at", "2025-03-01") == {}
+    assert "is not over yet" in run_here("personas", "--at", "2100-01-01").err
     file = tmp_path / "personas.toml"
     file.write_text(BY_MONEY)
     assert run_here("personas", "declare", str(file)).out == "3 personas hold: rich, buyer, other\n"

@@ -40,7 +40,10 @@ def wilson(hits: str, cases: str) -> tuple[str, str]:
     """Return both ends of Wilson's score interval of a share."""
     centre = f"({hits} + {Z} * {Z} / 2) / ({cases} + {Z} * {Z})"
     spread = f"{Z} * sqrt({hits} * ({cases} - {hits}) / {cases} + {Z} * {Z} / 4) / ({cases} + {Z} * {Z})"
-    return _if_any(cases, f"greatest(0, {centre} - {spread})"), _if_any(cases, f"least(1, {centre} + {spread})")
+    # Of none and of all the near end is the share itself, which fractions would miss by a last digit.
+    low = f"if({hits} = 0, 0., greatest(0., {centre} - {spread}))"
+    high = f"if({hits} = {cases}, 1., least(1., {centre} + {spread}))"
+    return _if_any(cases, low), _if_any(cases, high)
 
 
 def share() -> Statistic:
