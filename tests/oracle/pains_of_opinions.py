@@ -15,6 +15,8 @@ def low_score(steps: list[Touchpoint], thresholds: Thresholds) -> list[Found]:
         if step["score"] is None:
             continue
         if step["instrument"] == "nps":
+            if step["scale_min"] not in (None, 0) or step["scale_max"] not in (None, 10):
+                continue
             low, worst = step["score"] <= thresholds.low_nps, step["score"] <= thresholds.low_nps / 2
         elif step["instrument"] in usual:
             bottom = usual[step["instrument"]][0] if step["scale_min"] is None else step["scale_min"]

@@ -1,9 +1,10 @@
 """
 low_score: a customer answered a survey and was not content.
 
-The rule owned here: what is low on which scale. NPS is 0 to 10 and has a threshold of its own. The others count by the
-share of their scale, which the answer names or which is the usual one of its instrument; more is better on all of
-them (a CES says how easy it was). An answer in words has no score, and a scale without length says nothing.
+The rule owned here: what is low on which scale. NPS is 0 to 10 and has a threshold of its own; an answer that names
+another scale is no NPS. The others count by the share of their scale, which the answer names or which is the usual one
+of its instrument; more is better on all of them (a CES says how easy it was). An answer in words has no score, and a
+scale without length says nothing.
 """
 
 from typing import Final
@@ -34,7 +35,11 @@ def low_scores(steps: pl.DataFrame, settings: PainPointSettings) -> pl.DataFrame
     scaled = answered.with_columns(
         pl.when(is_nps).then(0.0).otherwise(pl.coalesce("scale_min", usual[0])).alias("low_end"),
         pl.when(is_nps).then(10.0).otherwise(pl.coalesce("scale_max", usual[1])).alias("high_end"),
-    ).filter(pl.col("high_end") > pl.col("low_end"))
+    ).filter(
+        pl.when(is_nps)
+        .then((pl.col("scale_min").fill_null(0.0) == 0.0) & (pl.col("scale_max").fill_null(10.0) == 10.0))
+        .otherwise(pl.col("high_end") > pl.col("low_end"))
+    )
     reach = pl.col("high_end") - pl.col("low_end")
     limit = (
         pl.when(is_nps)
