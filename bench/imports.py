@@ -24,8 +24,8 @@ import psutil
 from bench.run import machine
 from bench.servers import Servers
 from pipeline.cli.feeding import open_importer
-from pipeline.config import KafkaSettings, Settings
-from pipeline.producers.blocks import import_blocks, spare_collections
+from pipeline.config import KafkaSettings, Settings, spare_collections
+from pipeline.producers.blocks import import_blocks
 from pipeline.producers.feeder import BULK_LINGER, Feeder
 from pipeline.producers.importing import ImportReport
 from pipeline.producers.parallel import import_in_parallel

@@ -11,8 +11,8 @@ from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.feeding import Feeding, feeding, finish, translated
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.reach import reach
-from pipeline.config import Settings
-from pipeline.producers.blocks import import_blocks, spare_collections
+from pipeline.config import Settings, spare_collections
+from pipeline.producers.blocks import import_blocks
 from pipeline.producers.checkpoint import Checkpoint
 from pipeline.producers.csvfile import import_csv
 from pipeline.producers.exports import FORMATS, translator

@@ -5,7 +5,6 @@ The rule it owns: a block is whole lines, and what is told of a block's end is a
 each line is the same as `jsonlines` makes of it one at a time; a stream that comes bit by bit is read there.
 """
 
-import gc
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -33,16 +32,6 @@ class Block:
     end: int
     lines_before: int
     lines: int
-
-
-def spare_collections() -> None:
-    """
-    Let this process look for cycles of objects seldom.
-
-    Judging makes none, and looking for them after every few hundred objects costs a tenth of the time.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000)
 
 
 def import_blocks(

@@ -14,9 +14,9 @@ import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import BinaryIO, Final
 
-from pipeline.config import Settings
+from pipeline.config import Settings, spare_collections
 from pipeline.producers.admission import Admission
-from pipeline.producers.blocks import Block, blocks_of, import_block, spare_collections
+from pipeline.producers.blocks import Block, blocks_of, import_block
 from pipeline.producers.feeder import BULK_LINGER, Feeder
 from pipeline.producers.importing import Importer, ImportReport, Mark, Progress
 from pipeline.registry.framing import framing_of

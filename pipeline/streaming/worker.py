@@ -7,7 +7,6 @@ not committed is lost by that.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -20,7 +19,7 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.config import Settings
+from pipeline.config import Settings, spare_collections
 from pipeline.observability import logs
 from pipeline.observability.health import Health
 from pipeline.observability.metrics import Metrics, process_metrics
@@ -41,9 +40,6 @@ FIRST_PAUSE = timedelta(milliseconds=100)
 # Supervisors give a worker 8 to 10 s; these add up to less.
 BATCH_GRACE = timedelta(seconds=4)
 APP_STOP_TIMEOUT_S = 2.5
-# A worker holds some hundred thousand records, each an object that the collector looks at and none in a cycle: with its
-# usual threshold of 700 it took twice as long as parsing them.
-NEW_OBJECTS_PER_COLLECTION = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +82,7 @@ def run_worker(role: Role, settings: Settings, *, recorded: bool = False) -> int
     worker = Worker(role, settings, job, metrics, health)
     with serve(settings.observability, registry, health) as server:
         logger.info("%s worker %s, metrics on %s", role, os.getpid(), server.url)
-        gc.freeze()
-        gc.set_threshold(NEW_OBJECTS_PER_COLLECTION)
+        spare_collections()
         runner = asyncio.Runner()
         code = runner.run(worker.run(writer.partitions))
         logger.info("%s worker %s ended with %s", role, os.getpid(), code)
