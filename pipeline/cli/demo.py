@@ -23,7 +23,7 @@ from pipeline.cli.output import console, count, error_console
 from pipeline.cli.processes import spawn
 from pipeline.cli.reach import Reach, reach
 from pipeline.cli.runfile import is_supervised
-from pipeline.cli.simulate import DEFAULT_CUSTOMERS, feed, midnight
+from pipeline.cli.simulate import DEFAULT_CUSTOMERS, feed, history_end, until_option
 from pipeline.cli.stopping import stop
 from pipeline.cli.story import read_story
 from pipeline.cli.timeline import lay_out
@@ -40,8 +40,9 @@ WAIT_TIMEOUT_S = 90.0
 @click.option(
     "--customers", default=DEFAULT_CUSTOMERS, show_default=True, type=click.IntRange(50), help="How many people."
 )
+@until_option
 @shared
-def demo(invocation: Invocation, *, seed: int, customers: int) -> None:
+def demo(invocation: Invocation, *, seed: int, customers: int, until: datetime | None) -> None:
     """
     Show the whole thing in two minutes and leave nothing behind.
 
@@ -49,11 +50,12 @@ def demo(invocation: Invocation, *, seed: int, customers: int) -> None:
     --data the folder is kept, so that `throughline up --data FOLDER` shows the same results again.
     """
     screen = console()
+    end = history_end(until, datetime.now(UTC))
     began = time.monotonic()
     with _folder(invocation) as folder, _running(folder) as found:
         ready_s = time.monotonic() - began
         screen.print(f"Broker, warehouse, workers and collector run ({ready_s:.1f} s). Simulating a small shop …")
-        simulation = simulate_shop(seed, customers, end=midnight(datetime.now(UTC)))
+        simulation = simulate_shop(seed, customers, end=end)
         made_at = time.monotonic()
         report = feed(found, simulation)
         fed_s = time.monotonic() - made_at
@@ -65,7 +67,7 @@ def demo(invocation: Invocation, *, seed: int, customers: int) -> None:
             f"after {visible_s:.1f} s."
         )
         _tell(screen, found, simulation)
-    _point_on(screen, invocation, seed, customers)
+    _point_on(screen, invocation, seed, f"--seed {seed} --customers {customers} --until {end:%Y-%m-%d}")
     screen.print(Text(f"Everything is stopped again. The demo took {time.monotonic() - began:.0f} s.", style="dim"))
 
 
@@ -115,9 +117,9 @@ def _tell(screen: Console, found: Reach, simulation: Simulation) -> None:
     show_pains(screen, findings, simulation.planted_truth())
 
 
-def _point_on(screen: Console, invocation: Invocation, seed: int, customers: int) -> None:
+def _point_on(screen: Console, invocation: Invocation, seed: int, shop: str) -> None:
     folder = f" --data {invocation.data}" if invocation.is_data_named else ""
-    fill = "" if folder else f"throughline simulate --seed {seed} --customers {customers} --wait"
+    fill = "" if folder else f"throughline simulate {shop} --wait"
     heading(screen, "Where to look next")
     commands = [
         (f"throughline up --detach{folder}", "an installation that stays"),

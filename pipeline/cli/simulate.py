@@ -2,7 +2,7 @@
 
 import gzip
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +16,43 @@ from pipeline.cli.feeding import feeding, finish
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import count
 from pipeline.cli.reach import Reach, reach
+from pipeline.contracts.times import is_storable
 from pipeline.producers.importing import ImportReport, import_touchpoints
 from pipeline.producers.simulator.live import LiveStream
+from pipeline.producers.simulator.rhythm import DAY
 from pipeline.producers.simulator.shop import DEFAULT_DAYS, Simulation, truth_as_json
 from pipeline.producers.simulator.shop import simulate as simulate_shop
 
 DEFAULT_CUSTOMERS = 1_000
+
+
+def until_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --until: the day on which the simulated history ends."""
+    return click.option(
+        "--until", type=click.DateTime(["%Y-%m-%d"]), help="Where the history ends (UTC; default: today, 0:00)."
+    )(command)
+
+
+def history_end(until: datetime | None, now: datetime, days: int = DEFAULT_DAYS, *, is_fed: bool = True) -> datetime:
+    """
+    Return the moment at which a simulated history ends.
+
+    Args:
+        until: The day that --until names, if any.
+        now: The moment of the call; its day begins where the history ends by default.
+        days: Length of the history.
+        is_fed: Whether the history goes to an installation, which rejects what lies in the future.
+
+    Raises:
+        click.BadParameter: If touchpoints of that history would be rejected.
+    """
+    end = (until or midnight(now)).replace(tzinfo=UTC)
+    if is_fed and end > now:
+        raise click.BadParameter("that day has not begun: the history ends there", param_hint="--until")
+    end_ms = int(end.timestamp()) * 1000
+    if not (is_storable(end_ms - days * DAY) and is_storable(end_ms)):
+        raise click.BadParameter("the history would not lie between the years 1900 and 2299", param_hint="--until")
+    return end
 
 
 @click.command(
@@ -36,7 +67,7 @@ DEFAULT_CUSTOMERS = 1_000
     "--customers", default=DEFAULT_CUSTOMERS, show_default=True, type=click.IntRange(1), help="How many people."
 )
 @click.option("--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(60), help="Days of history.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Where the history ends (UTC; default: today, 0:00).")
+@until_option
 @click.option("--out", help="Write JSON lines to this file (`-`: stdout; *.gz: gzip) instead of feeding Kafka.")
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), help="Play it live: touchpoints a second, from now on."
@@ -65,11 +96,12 @@ def simulate(
     must_wait, as_json = bool(options["must_wait"]), bool(options["as_json"])
     if out is not None and (rate is not None or must_wait):
         raise click.UsageError("--out writes a file: --rate and --wait do not go with it")
+    end = history_end(options["until"], datetime.now(UTC), options["days"], is_fed=out is None)
     found = reach(invocation) if out is None else None
     simulation = simulate_shop(
         options["seed"],
         options["customers"],
-        end=(options["until"] or midnight(datetime.now(UTC))).replace(tzinfo=UTC),
+        end=end,
         days=options["days"],
         stories=not options["no_stories"],
     )

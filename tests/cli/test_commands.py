@@ -1,6 +1,7 @@
 """What every command has in common: help with an example, exit codes, and errors that say what to do."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -61,6 +62,12 @@ def test_a_data_folder_that_cannot_be_made_is_named(command: Command, more: tupl
         ("query", "SELECT 1", "--json", "--format", "CSV"),
         ("simulate", "--out", "x.jsonl", "--rate", "5"),
         ("simulate", "--customers", "0"),
+        ("simulate", "--until", "2026-02-30"),
+        ("simulate", "--until", "1900-01-31", "--out", "x.jsonl"),
+        ("simulate", "--until", "0001-01-01", "--out", "x.jsonl"),
+        ("simulate", "--until", "2300-01-02", "--out", "x.jsonl"),
+        ("demo", "--until", "yesterday"),
+        ("demo", "--until", "1899-12-31"),
         ("rejected", "show", "17"),
         ("rejected", "fix", "touchpoints.web:0:1"),
         ("rejected", "fix", "touchpoints.web:0:1", "--step", "mend it"),
@@ -176,6 +183,13 @@ def test_schemas_list_names_every_family_with_its_types(command: Command) -> Non
     assert json.loads(command("schemas", "show", "orders").out)["type"] == "record"
     assert command("schemas", "show", "weather").code == 1
     assert "throughline schemas show orders" in command("schemas", "show", "order.placed").err
+
+
+@pytest.mark.parametrize("name", ["simulate", "demo"])
+def test_a_history_that_is_fed_does_not_end_in_the_future(command: Command, name: str) -> None:
+    day_after_tomorrow = datetime.now(UTC) + timedelta(days=2)
+    outcome = command(name, "--until", f"{day_after_tomorrow:%Y-%m-%d}")
+    assert (outcome.code, "that day has not begun" in outcome.err) == (2, True)
 
 
 def test_a_simulation_is_the_same_bytes_again_and_tells_its_truth(command: Command, here: Path) -> None:
