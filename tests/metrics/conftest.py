@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 
 from pipeline.config import ClickHouseSettings
@@ -88,6 +89,15 @@ def told(metric_database: ClickHouseSettings) -> Iterator[Told]:
     yield Told(shop)
     for table in ("touchpoints", "identity_links", "identity_statements", "stitched", "landed"):
         shop.query(f"TRUNCATE TABLE {table}")
+
+
+@pytest.fixture
+def client(metric_database: ClickHouseSettings) -> Iterator[Client]:
+    """A connection to the same warehouse, for what stands beside the touchpoints."""
+    client = connect(metric_database)
+    yield client
+    client.command("TRUNCATE TABLE opening_hours")
+    client.close()
 
 
 def about(cell: Cell) -> tuple[Any, ...]:

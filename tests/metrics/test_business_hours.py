@@ -1,15 +1,13 @@
 """Reply and resolution in opening hours, against hours counted on the calendar by hand."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.config import ClickHouseSettings, Settings
+from pipeline.config import Settings
 from pipeline.config_pain import BusinessCalendar, PainPointSettings
-from pipeline.warehouse.connection import connect
 from pipeline.warehouse.opening_hours import record_hours, versions_with_hours
 from pipeline.warehouse.rules import RulesBook
 from tests.metrics.conftest import Told
@@ -25,14 +23,6 @@ SETTINGS = PainPointSettings(
     },
     calendar_of_source={"hotline": "always"},
 )
-
-
-@pytest.fixture
-def client(metric_database: ClickHouseSettings) -> Iterator[Client]:
-    client = connect(metric_database)
-    yield client
-    client.command("TRUNCATE TABLE opening_hours")
-    client.close()
 
 
 @pytest.fixture

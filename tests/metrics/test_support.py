@@ -81,3 +81,23 @@ def test_a_reopened_ticket_is_resolved_when_it_stays_so(told: Told) -> None:
         told.say("b", days, f"support.ticket_{verb}", refs={"ticket_id": "t2"})
     told.stitch()
     assert told.cell("resolution", "p50")[:2] == (1, 12.0)
+
+
+def test_what_names_a_product_counts_for_it(told: Told) -> None:
+    """A ticket about p1, solved after two hours; an order of p1, one of p2; a call about nothing in particular."""
+    about_it = {"ticket_id": "t1", "product_ids": ["p1"]}
+    told.say("ada", 0, "support.ticket_created", refs=about_it)
+    told.say("ada", 2 / 24, "support.ticket_solved", refs={"ticket_id": "t1"})
+    told.say("eve", 0, "support.call_ended", body={"wait_s": 30, "resolved": True})
+    told.say("bob", 0, "support.call_ended", refs={"product_ids": ["p1"]}, body={"wait_s": 90, "resolved": True})
+    for number, product in enumerate(("p1", "p1", "p2")):
+        told.say("ada", 1, "order.placed", refs={"order_id": f"o{number}"}, body={"lines": [{"product_id": product}]})
+    told.stitch()
+    assert told.cell("contacts_per_100_orders", "rate")[:2] == (3, 100.0)
+    by_product = told.cells("contacts_per_100_orders", "product")
+    assert {key[0]: cell[:2] for key, cell in by_product.items()} == {"p1": (2, 100.0), "p2": (1, 0.0)}
+    assert told.cell("first_contact_resolution", "p1", "share", dimension="product")[:2] == (2, 1.0)
+    assert told.cell("repeat_contact_rate", "p1", "share", dimension="product")[:2] == (2, 0.0)
+    assert told.cell("wait", "p1", "p50", dimension="product")[:2] == (1, 90.0)
+    assert told.cell("first_reply", "p1", "p50", dimension="product")[:2] == (1, 2.0)
+    assert told.cell("resolution", "p1", "p50", dimension="product")[:2] == (1, 2.0)

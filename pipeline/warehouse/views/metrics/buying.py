@@ -21,6 +21,8 @@ _STUDENT: Final = "interval: Student, Biometrika 6, 1908"
 _DIMENSIONS: Final = ("channel", "campaign", "product", "carrier")
 
 
+_REFUND_TOOK: Final = "greatest(0, toInt64(dateDiff('millisecond', word.1, refund.1)))"
+
 # One look at each body for all of its fields.
 _PARCELS_BODY: Final = (
     "JSONExtract(t.body, 'Tuple(promised_until Nullable(Int64), promised_delivery_at Nullable(Int64), "
@@ -88,6 +90,8 @@ def _return_metrics() -> tuple[Metric, ...]:
             source=_WILSON,
             dimensions=("channel", "campaign", "product", "reason"),
             rows=_returned(),
+            customers=_returned_by_customers(),
+            apart=("", "reason"),
         ),
         Metric(
             name="time_to_refund",
@@ -97,8 +101,11 @@ def _return_metrics() -> tuple[Metric, ...]:
             definition="Days from the first word of a return to its first refund; a refund in advance took none.",
             source="Directive 2011/83/EU, article 13, limits it to 14 days; interval: Conover, Practical Nonparametric "
             "Statistics, 3.2",
-            dimensions=("channel", "campaign", "reason"),
-            rows=_refunded(),
+            dimensions=("channel", "campaign", "product", "reason"),
+            rows=f"SELECT {periods('word.1')} AS periods,\n"
+            f"    {dims('word.7', channel='word.4', campaign='word.5', reason='word.6')} AS dims,\n"
+            f"    {_REFUND_TOOK} AS hit, 1 AS base\nFROM\n({_refunds()}\n)",
+            customers=of_customers("word.1", _REFUND_TOOK, _refunds(CUSTOMER)),
         ),
     )
 
@@ -173,54 +180,76 @@ def _of_parcels(hit: str, condition: str, at: str) -> Rows:
 
 
 def _returned() -> str:
-    reasons = ", ".join(quote_text(symbol) for symbol in body_fields("returns")["reason"].symbols)
     usual = dims("products", channel="placed.3", campaign="placed.4")
     return f"""SELECT {periods("placed.1")} AS periods, row.1 AS dims, toInt64(row.2) AS hit, 1 AS base
 FROM
-(
-    SELECT argMinIf(tuple(t.occurred_at, '', t.channel, {campaign()}), {FIRST}, t.type = 'order.placed') AS placed,
+({_orders_and_returns()}
+)
+ARRAY JOIN arrayConcat([({usual}, returned)],
+    arrayMap(r -> ([('reason', r)], has(reasons, r)), [{_reasons()}])) AS row"""
+
+
+def _returned_by_customers() -> str:
+    return (
+        f"SELECT {periods('placed.1')} AS periods, placed.1 AS at, placed.5 AS customer, toInt64(row.3) AS hit,\n"
+        f"    1 AS base, [(row.1, row.2)] AS apart\nFROM\n({_orders_and_returns(CUSTOMER)}\n)\n"
+        f"ARRAY JOIN arrayConcat([('', '', returned)],\n"
+        f"    arrayMap(r -> ('reason', r, has(reasons, r)), [{_reasons()}])) AS row"
+    )
+
+
+def _reasons() -> str:
+    return ", ".join(quote_text(symbol) for symbol in body_fields("returns")["reason"].symbols)
+
+
+def _orders_and_returns(customer: str = "") -> str:
+    """Select every order: placed (at, '', channel, campaign, who where asked for), products, what came back."""
+    who, join = (f", {customer}", joined_customers()) if customer else ("", "")
+    return f"""
+    SELECT argMinIf(tuple(t.occurred_at, '', t.channel, {campaign()}{who}), {FIRST}, t.type = 'order.placed') AS placed,
         argMinIf({PRODUCTS}, {FIRST}, t.type = 'order.placed') AS products,
         countIf(t.type = 'return.requested') > 0 AS returned,
         groupUniqArrayIf(JSONExtractString(t.body, 'reason'), t.type = 'return.requested') AS reasons
     FROM {{db}}.touchpoints AS t FINAL
+    {join}
     WHERE {typed("order.placed", "return.requested")} AND t.order_id != ''
     GROUP BY t.order_id
-    HAVING countIf(t.type = 'order.placed') > 0
-)
-ARRAY JOIN arrayConcat([({usual}, returned)],
-    arrayMap(r -> ([('reason', r)], has(reasons, r)), [{reasons}])) AS row"""
+    HAVING countIf(t.type = 'order.placed') > 0"""
 
 
-def _refunded() -> str:
+def _refunds(customer: str = "") -> str:
+    """Select every refunded return: word (at, uid, return, channel, campaign, reason, products, who), refund."""
+    own, who, join, named = (
+        (", customer", f"{customer} AS customer,", joined_customers(), "word.8 AS customer,")
+        if customer
+        else ("", "", "", "")
+    )
     order = (
         "multiIf(t.order_id != '' OR t.return_id = '', t.order_id, "
         "minIf(tuple(t.occurred_at, toString(t.event_uid), t.order_id), t.order_id != '') "
         "OVER (PARTITION BY t.return_id).3)"
     )
-    return f"""SELECT {periods("word.1")} AS periods,
-    {dims(channel="word.4", campaign="word.5", reason="word.6")} AS dims,
-    greatest(0, toInt64(dateDiff('millisecond', word.1, refund.1))) AS hit, 1 AS base
-FROM
-(
+    return f"""
     SELECT arrayJoin(arrayDistinct(arrayMap(x -> x.3, words))) AS back,
-        arrayFirst(x -> x.3 = back, words) AS word,
+        arrayFirst(x -> x.3 = back, words) AS word, {named}
         arrayFirst(x -> x.3 = back OR (x.3 = '' AND x.1 >= word.1), refunds) AS refund
     FROM
     (
-        SELECT arraySort(groupArrayIf(tuple(at, uid, back_id, channel, campaign, reason), NOT is_refund)) AS words,
+        SELECT arraySort(groupArrayIf(tuple(at, uid, back_id, channel, campaign, reason, products{own}),
+                NOT is_refund)) AS words,
             arraySort(groupArrayIf(tuple(at, uid, back_id), is_refund)) AS refunds
         FROM
         (
-            SELECT t.occurred_at AS at, toString(t.event_uid) AS uid, t.return_id AS back_id, t.channel AS channel,
-                {campaign()} AS campaign, JSONExtractString(t.body, 'reason') AS reason,
+            SELECT {who} t.occurred_at AS at, toString(t.event_uid) AS uid, t.return_id AS back_id,
+                t.channel AS channel, {campaign()} AS campaign, {PRODUCTS} AS products,
+                JSONExtractString(t.body, 'reason') AS reason,
                 t.type = 'refund.issued' AS is_refund, {order} AS own_order,
                 if(own_order = '', concat('return:', t.return_id), concat('order:', own_order)) AS key
             FROM {{db}}.touchpoints AS t FINAL
+            {join}
             WHERE {typed("return.requested", "return.received", "refund.issued")}
                 AND (t.order_id != '' OR t.return_id != '')
         )
         GROUP BY key
     )
-    WHERE notEmpty(words) AND notEmpty(refunds)
-)
-WHERE notEmpty(refund.2)"""
+    WHERE notEmpty(words) AND notEmpty(refunds) AND notEmpty(refund.2)"""

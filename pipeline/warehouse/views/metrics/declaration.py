@@ -30,6 +30,11 @@ class Metric:
         rows: SELECT of `periods`, `dims`, `hit`, `base`; `{db}` stands for the database.
         customers: The same rows as `periods`, `at`, `customer`, `hit`, `base`, which split it by persona; empty: the
             metric is about no customer.
+        apart: What the view by persona is split by too, "" for nothing. Of more than "" the rows of `customers` have
+            `apart`: (name, value) of each.
+        is_whole: Whether there is an `all`; else every dimension stands beside another one that parts what cannot be
+            counted together.
+        longest: The longest period that it has.
     """
 
     name: str
@@ -41,6 +46,9 @@ class Metric:
     dimensions: tuple[str, ...]
     rows: str
     customers: str = ""
+    apart: tuple[str, ...] = ("",)
+    is_whole: bool = True
+    longest: str = "all"
 
     @property
     def view(self) -> str:
@@ -50,7 +58,12 @@ class Metric:
     @property
     def all_dimensions(self) -> tuple[str, ...]:
         """Everything that it can be split by."""
-        return ("all", *self.dimensions, *(["persona"] if self.customers else []))
+        return (*(["all"] if self.is_whole else []), *self.dimensions, *self.persona_dimensions)
+
+    @property
+    def persona_dimensions(self) -> tuple[str, ...]:
+        """What its view by persona splits it by."""
+        return tuple(f"{name}, persona" if name else "persona" for name in self.apart) if self.customers else ()
 
 
 class Rows(TypedDict):
@@ -82,10 +95,31 @@ def dims(products: str = "", **values: str) -> str:
     return f"arrayConcat({named}, arrayMap(p -> ('product', p), {products}))" if products else named
 
 
-def of_customers(at: str, hit: str, source: str, condition: str = "1") -> str:
-    """Return the rows of a metric by customer, from a SELECT that has `customer` and what `at` and `hit` need."""
+def within(name: str, value: str, products: str = "", **values: str) -> str:
+    """Return the dimensions of a row that counts only within a part of `name`: that part, and each one inside it."""
+    inside = "".join(
+        f", ('{name}, {other}', if(toString({of}) = '', '', concat({value}, ', ', toString({of}))))"
+        for other, of in values.items()
+    )
+    named = f"arrayFilter(d -> d.2 != '', [('{name}', toString({value})){inside}])"
+    each = f"arrayMap(p -> ('{name}, product', concat({value}, ', ', p)), {products})"
+    return f"arrayConcat({named}, {each})" if products else named
+
+
+def of_customers(at: str, hit: str, source: str, condition: str = "1", apart: str = "") -> str:
+    """
+    Return the rows of a metric by customer, from a SELECT that has `customer` and what the expressions need.
+
+    Args:
+        at: When the case was; the persona of that time counts.
+        hit: What the case is worth.
+        source: The SELECT.
+        condition: Which of its rows are cases.
+        apart: Array of (name, value), what the case is split by beside the persona; "": by nothing.
+    """
+    also = f", {apart} AS apart" if apart else ""
     return (
-        f"SELECT {periods(at)} AS periods, {at} AS at, customer, {hit} AS hit, 1 AS base\n"
+        f"SELECT {periods(at)} AS periods, {at} AS at, customer, {hit} AS hit, 1 AS base{also}\n"
         f"FROM\n({source}\n)\nWHERE {condition}"
     )
 

@@ -34,18 +34,20 @@ def joined_customers() -> str:
     )
 
 
-def orders() -> str:
-    """Return every order: order_id, at, channel, campaign, products."""
+def orders(customer: str = "") -> str:
+    """Return every order: order_id, at, channel, campaign, products; who placed it where a customer is named."""
+    who, join = (f"argMin({customer}, {FIRST}) AS customer,", joined_customers()) if customer else ("", "")
     return f"""
-    SELECT t.order_id AS order_id, min(t.occurred_at) AS at, argMin(t.channel, {FIRST}) AS channel,
+    SELECT {who} t.order_id AS order_id, min(t.occurred_at) AS at, argMin(t.channel, {FIRST}) AS channel,
         argMin({campaign()}, {FIRST}) AS campaign, argMin({PRODUCTS}, {FIRST}) AS products
     FROM {{db}}.touchpoints AS t FINAL
+    {join}
     WHERE {typed("order.placed")} AND t.order_id != ''
     GROUP BY t.order_id"""
 
 
 def contacts() -> str:
-    """Return every contact that customers began: customer, channel, campaign, unsolved; at and uid of its beginning."""
+    """Return every contact that customers began: customer, unsolved; at, uid, channel, … of its beginning."""
     is_mail = "type NOT IN ('support.call_ended', 'support.chat_started', 'support.chat_message', 'support.chat_ended')"
     own = "if(matter = '', concat('#', toString(uid)), matter)"
     key = f"multiIf(NOT {is_mail}, if(conversation = '', concat('#', toString(uid)), conversation), {own})"
@@ -55,7 +57,8 @@ def contacts() -> str:
     )
     named = f"""
             SELECT {CUSTOMER} AS customer, t.occurred_at AS at, t.event_uid AS uid, toString(t.type) AS type,
-                t.channel AS channel, {campaign()} AS campaign, t.conversation_id AS conversation,
+                t.channel AS channel, {campaign()} AS campaign, arrayDistinct(t.product_ids) AS products,
+                t.conversation_id AS conversation,
                 t.ticket_id AS ticket, JSONExtractString(t.body, 'thread_id') AS thread,
                 ifNull({field("resolved", "Bool")}, true) = false AS unsolved
             FROM {{db}}.touchpoints AS t FINAL
@@ -63,7 +66,8 @@ def contacts() -> str:
             WHERE {typed(*_CONTACTS)} AND t.direction != 'outbound'
                 AND (t.type NOT IN ('support.chat_message', 'support.chat_ended') OR t.conversation_id != '')"""
     return f"""
-    SELECT customer, first.1 AS at, first.3 AS uid, first.4 AS channel, first.5 AS campaign, unsolved
+    SELECT customer, first.1 AS at, first.3 AS uid, first.4 AS channel, first.5 AS campaign, first.6 AS products,
+        unsolved
     FROM
     (
         SELECT *, ticket != '' AND is_ticket_only
@@ -71,7 +75,7 @@ def contacts() -> str:
         FROM
         (
             SELECT customer, maxIf(ticket, ticket != '') AS ticket, max(unsolved) AS unsolved,
-                min(tuple(at, toString(uid), uid, channel, campaign)) AS first,
+                min(tuple(at, toString(uid), uid, channel, campaign, products)) AS first,
                 min(type = 'support.ticket_created') AS is_ticket_only
             FROM
             (

@@ -6,7 +6,17 @@ from pipeline.contracts.types import touchpoint_types
 from pipeline.stitching.pain.low_score import DEFAULT_SCALES
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
-from pipeline.warehouse.views.metrics.declaration import Metric, campaign, dims, field, of_customers, periods, typed
+from pipeline.warehouse.views.metrics.declaration import (
+    Metric,
+    Rows,
+    campaign,
+    dims,
+    field,
+    of_customers,
+    periods,
+    typed,
+    within,
+)
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, joined_customers
 from pipeline.warehouse.views.metrics.statistics import mean, share
 
@@ -22,6 +32,8 @@ def loyalty_metrics() -> tuple[Metric, ...]:
 
 
 def _journey_metrics() -> tuple[Metric, ...]:
+    came = f"ARRAY JOIN [{', '.join(map(quote_text, _FUNNEL[:-1]))}] AS stage, [1, 2, 3] AS number"
+    reached, ended, by_stage = "furthest >= number", "toInt64(furthest = number)", "[('stage', stage)]"
     return (
         Metric(
             name="conversion",
@@ -42,13 +54,15 @@ def _journey_metrics() -> tuple[Metric, ...]:
             definition="Of the journeys that are over and came to a stage (discover, consider, buy, receive) or beyond "
             "it, the share that ended there.",
             source=_WILSON,
-            dimensions=("stage",),
+            dimensions=("stage", "stage, channel", "stage, campaign"),
             rows=_journeys(
-                "[('stage', stage)]",
-                "toInt64(furthest = number)",
-                f"\nARRAY JOIN [{', '.join(map(quote_text, _FUNNEL[:-1]))}] AS stage, [1, 2, 3] AS number\n"
-                "WHERE furthest >= number",
+                within("stage", "stage", channel="channel", campaign="campaign"), ended, f"\n{came}\nWHERE {reached}"
             ),
+            customers=of_customers(
+                "at", ended, f"SELECT *, stage, number FROM ({_over_journeys()}\n)\n{came}", reached, by_stage
+            ),
+            apart=("stage",),
+            is_whole=False,
         ),
     )
 
@@ -57,6 +71,7 @@ def _customer_metrics() -> tuple[Metric, ...]:
     judged = f"first.1 <= now64(3) - {WINDOW}"
     said = dims("products", channel="first.3", campaign="first.4")
     bought_again = f"toInt64(notEmpty(later) AND later[1] <= first.1 + {WINDOW})"
+    by_currency = within("currency", "currency", "said.7", channel="said.5", campaign="said.6")
     recommended = f"toInt64(arrayExists(r -> r >= first.1 AND r <= first.1 + {WINDOW}, referrals))"
     return (
         Metric(
@@ -92,9 +107,14 @@ def _customer_metrics() -> tuple[Metric, ...]:
             "their first order in it.",
             source="Gupta and others, Modeling Customer Lifetime Value, Journal of Service Research 9(2), 2006; "
             f"{_STUDENT}",
-            dimensions=("currency",),
-            rows=f"SELECT {periods('first_order_at')} AS periods, [('currency', currency)] AS dims,\n"
-            f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values()}\n)",
+            dimensions=("currency", "currency, channel", "currency, campaign", "currency, product"),
+            rows=f"SELECT {periods('first_order_at')} AS periods,\n    {by_currency} AS dims,\n"
+            f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values(f't.channel, {campaign()}, {PRODUCTS}')}\n)",
+            # A value so far is one of today, and so is what the customer is.
+            customers=f"SELECT {periods('first_order_at')} AS periods, now64(3, 'UTC') AS at, customer,\n"
+            f"    net_minor AS hit, 1 AS base, [('currency', currency)] AS apart\nFROM\n({customer_values()}\n)",
+            apart=("currency",),
+            is_whole=False,
         ),
     )
 
@@ -109,8 +129,9 @@ def _recovery_metrics() -> tuple[Metric, ...]:
             definition="Mean of the first survey answer within 90 days of a complaint, brought to 0 to 100; apart for "
             "complaints that had been resolved by then and others.",
             source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {_STUDENT}",
-            dimensions=("complaint", "channel"),
-            rows=_complaints("notEmpty(scores)", "scores[1].3", "resolved_at <= scores[1].1"),
+            dimensions=("complaint", "channel", "product"),
+            **_complaints("notEmpty(scores)", "scores[1].3", "resolved_at <= scores[1].1"),
+            apart=("", "complaint"),
         ),
         Metric(
             name="recovery_repurchase",
@@ -120,12 +141,13 @@ def _recovery_metrics() -> tuple[Metric, ...]:
             definition="Share of complaints after which the customer ordered within 90 days; apart for those resolved "
             "within that time and others. Complaints of the last 90 days are not judged yet.",
             source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {_WILSON}",
-            dimensions=("complaint", "channel"),
-            rows=_complaints(
+            dimensions=("complaint", "channel", "product"),
+            **_complaints(
                 f"complaint.1 <= now64(3) - {WINDOW}",
                 f"toInt64(arrayExists(o -> o > complaint.1 AND o <= complaint.1 + {WINDOW}, ordered))",
                 f"resolved_at <= complaint.1 + {WINDOW}",
             ),
+            apart=("", "complaint"),
         ),
     )
 
@@ -182,26 +204,37 @@ def _first_orders() -> str:
     HAVING countIf(order_id != '') > 0"""
 
 
-def customer_values() -> str:
-    """Return what every customer paid and got back, by currency; of an order the first amount counts."""
+def customer_values(said: str = "") -> str:
+    """
+    Return what every customer paid and got back, by currency; of an order the first amount counts.
+
+    Args:
+        said: Further values of a touchpoint `t`; `said` has them from the fifth on, of the first order in the currency.
+    """
+    own, told, refund = (
+        ("minIf(first, order_id != '') AS said,", ", first", f", (t.occurred_at, '', t.currency, toInt64(0), {said})")
+        if said
+        else ("", "", "")
+    )
     return f"""
-    SELECT customer, currency, countIf(order_id != '') AS orders, sumIf(minor, order_id != '') AS gross_minor,
+    SELECT customer, currency, {own} countIf(order_id != '') AS orders, sumIf(minor, order_id != '') AS gross_minor,
         sumIf(minor, order_id = '') AS refunded_minor, toInt64(gross_minor - refunded_minor) AS net_minor,
         minIf(at, order_id != '') AS first_order_at, maxIf(at, order_id != '') AS last_order_at
     FROM
     (
-        SELECT customer, order_id, first.3 AS currency, first.4 AS minor, first.1 AS at
+        SELECT customer, order_id, first.3 AS currency, first.4 AS minor, first.1 AS at{told}
         FROM
         (
             SELECT {CUSTOMER} AS customer, t.order_id AS order_id,
-                min(tuple(t.occurred_at, toString(t.event_uid), t.currency, assumeNotNull(t.amount_minor))) AS first
+                min(tuple(t.occurred_at, toString(t.event_uid), t.currency, assumeNotNull(t.amount_minor)
+                    {f", {said}" if said else ""})) AS first
             FROM {{db}}.touchpoints AS t FINAL
             {joined_customers()}
             WHERE {typed("order.placed")} AND t.order_id != '' AND isNotNull(t.amount_minor)
             GROUP BY customer, order_id
         )
         UNION ALL
-        SELECT {CUSTOMER}, '', t.currency, assumeNotNull(t.amount_minor), t.occurred_at
+        SELECT {CUSTOMER}, '', t.currency, assumeNotNull(t.amount_minor), t.occurred_at{refund}
         FROM {{db}}.touchpoints AS t FINAL
         {joined_customers()}
         WHERE {typed("refund.issued")} AND isNotNull(t.amount_minor)
@@ -210,7 +243,20 @@ def customer_values() -> str:
     HAVING orders > 0"""
 
 
-def _complaints(condition: str, hit: str, resolved: str) -> str:
+def _complaints(condition: str, hit: str, resolved: str) -> Rows:
+    """Return the rows of a metric of complaints, by the dimensions and by customer."""
+    which = "[('complaint', if(is_resolved, 'resolved', 'not resolved'))]"
+    said = f"arrayConcat({dims('complaint.6', channel='complaint.3')}, {which})"
+    source = _resolved_or_not(resolved)
+    return {
+        "rows": f"SELECT {periods('complaint.1')} AS periods, {said} AS dims, {hit} AS hit, 1 AS base\n"
+        f"FROM\n({source}\n)\nWHERE {condition}",
+        "customers": of_customers("complaint.1", hit, source, condition, f"arrayConcat([('', '')], {which})"),
+    }
+
+
+def _resolved_or_not(resolved: str) -> str:
+    """Select every complaint (at, uid, channel, ticket, order, products) with what followed, and its customer."""
     low, high = (
         f"ifNull({field(name, 'Float64')}, {_usual(end)})" for end, name in enumerate(("scale_min", "scale_max"))
     )
@@ -221,16 +267,13 @@ def _complaints(condition: str, hit: str, resolved: str) -> str:
         "(r.3 != '' AND r.3 = complaint.4) OR (r.4 != '' AND r.4 = complaint.5) "
         "OR ((r.3 = '' OR complaint.4 = '') AND (r.4 = '' OR complaint.5 = ''))"
     )
-    return f"""SELECT {periods("complaint.1")} AS periods, {hit} AS hit, 1 AS base,
-    arrayConcat({dims(channel="complaint.3")}, [('complaint', if(is_resolved, 'resolved', 'not resolved'))]) AS dims
-FROM
-(
-    SELECT complaint, ordered, arrayFirst(r -> r.1 >= complaint.1 AND ({same}), resolutions) AS resolution,
+    return f"""
+    SELECT customer, complaint, ordered, arrayFirst(r -> r.1 >= complaint.1 AND ({same}), resolutions) AS resolution,
         resolution.1 AS resolved_at, notEmpty(resolution.2) AND {resolved} AS is_resolved,
         arrayFilter(a -> a.1 > complaint.1 AND a.1 <= complaint.1 + {WINDOW}, answers) AS scores
     FROM
     (
-        SELECT arrayJoin(arraySort(groupArrayIf(tuple(at, uid, channel, ticket, order_id),
+        SELECT customer, arrayJoin(arraySort(groupArrayIf(tuple(at, uid, channel, ticket, order_id, products),
                 type = 'complaint.raised'))) AS complaint,
             arraySort(groupArrayIf(tuple(at, uid, ticket, order_id), type = 'complaint.resolved')) AS resolutions,
             arraySort(groupArrayIf(tuple(at, uid, points), type = 'survey.answered' AND points >= 0)) AS answers,
@@ -239,15 +282,14 @@ FROM
         (
             SELECT {CUSTOMER} AS customer, t.occurred_at AS at, toString(t.event_uid) AS uid, toString(t.type) AS type,
                 t.channel AS channel, t.ticket_id AS ticket, t.order_id AS order_id,
-                JSONExtractString(t.body, 'instrument') AS instrument, {points} AS points
+                arrayDistinct(t.product_ids) AS products, JSONExtractString(t.body, 'instrument') AS instrument,
+                {points} AS points
             FROM {{db}}.touchpoints AS t FINAL
             {joined_customers()}
             WHERE {typed("complaint.raised", "complaint.resolved", "survey.answered", "order.placed")}
         )
         GROUP BY customer
-    )
-)
-WHERE {condition}"""
+    )"""
 
 
 def _usual(end: int) -> str:
@@ -258,10 +300,8 @@ def _usual(end: int) -> str:
 
 
 def _churn() -> Metric:
-    started = "t.type IN ('subscription.started', 'subscription.renewed')"
-    ended = "t.type = 'subscription.cancelled'"
-    said = field("effective_at", "Int64")
-    effective = f"fromUnixTimestamp64Milli(ifNull({said}, toUnixTimestamp64Milli(t.occurred_at)), 'UTC')"
+    month, lost = "[('month', toNullable(month))]", "toInt64(is_over AND toStartOfMonth(ends) = month)"
+    said = dims("first.4", plan="plan", channel="first.2", campaign="first.3")
     return Metric(
         name="churn",
         title="Churn",
@@ -270,27 +310,40 @@ def _churn() -> Metric:
         definition="Of the subscriptions alive when a month began, the share whose end took effect in it; whole months "
         "only.",
         source=f"Customer churn rate, lost of those at the start; {_WILSON}",
-        dimensions=("plan",),
-        rows=f"""SELECT [('month', toNullable(month))] AS periods, {dims(plan="plan")} AS dims,
-    toInt64(is_over AND toStartOfMonth(ends) = month) AS hit, 1 AS base
-FROM
-(
-    SELECT began, plan, is_over, ends,
+        dimensions=("plan", "channel", "campaign", "product"),
+        rows=f"SELECT {month} AS periods, {said} AS dims, {lost} AS hit, 1 AS base\nFROM\n({_months()}\n)",
+        customers=f"SELECT {month} AS periods, toDateTime64(month, 3, 'UTC') AS at, first.1 AS customer,\n"
+        f"    {lost} AS hit, 1 AS base\nFROM\n({_months(CUSTOMER)}\n)",
+        longest="month",
+    )
+
+
+def _months(customer: str = "") -> str:
+    """Select every subscription in every whole month at whose beginning it was alive."""
+    started = "t.type IN ('subscription.started', 'subscription.renewed')"
+    ended = "t.type = 'subscription.cancelled'"
+    effective_at = field("effective_at", "Int64")
+    effective = f"fromUnixTimestamp64Milli(ifNull({effective_at}, toUnixTimestamp64Milli(t.occurred_at)), 'UTC')"
+    join = joined_customers() if customer else ""
+    return f"""
+    SELECT first, began, plan, is_over, ends,
         toUInt32(greatest(0, dateDiff('month', began, if(is_over, least(ends, now64(3)), now64(3))))) AS months,
         arrayJoin(arrayMap(m -> addMonths(toStartOfMonth(began), m), range(1, 1 + months))) AS month
     FROM
     (
-        SELECT minIf(t.occurred_at, {started}) AS began, maxIf({FIRST}, {started}) AS last_started,
+        SELECT minIf(t.occurred_at, {started}) AS began,
+            argMinIf(({customer or 0}, t.channel, {campaign()}, arrayDistinct(t.product_ids)), {FIRST}, {started})
+                AS first,
+            maxIf({FIRST}, {started}) AS last_started,
             argMaxIf(JSONExtractString(t.body, 'plan'), {FIRST}, {started}) AS plan,
             arraySort(groupArrayIf(tuple(t.occurred_at, toString(t.event_uid), {effective}), {ended})) AS cancelled,
             arrayFirst(c -> (c.1, c.2) > last_started, cancelled) AS cancellation,
             notEmpty(cancellation.2) AS is_over, cancellation.3 AS ends
         FROM {{db}}.touchpoints AS t FINAL
+        {join}
         WHERE {typed("subscription.started", "subscription.renewed", "subscription.cancelled")}
             AND t.subscription_id != ''
         GROUP BY t.subscription_id
         HAVING countIf({started}) > 0
     )
-)
-WHERE addMonths(month, 1) <= toDate(now64(3))""",
-    )
+    WHERE addMonths(month, 1) <= toDate(now64(3))"""

@@ -5,7 +5,7 @@ from typing import Final
 from pipeline.contracts.kinds import CHANNELS
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS
-from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between
+from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between, open_time_of_customers
 from pipeline.warehouse.views.metrics.declaration import (
     Metric,
     Rows,
@@ -22,6 +22,7 @@ from pipeline.warehouse.views.metrics.statistics import quantiles, rate, share
 _WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
 _RANKS: Final = "interval: Conover, Practical Nonparametric Statistics, 3.2"
 _DESKS: Final = "as help desks count it, in calendar hours"
+_PRODUCTS: Final = "arrayDistinct(t.product_ids)"
 _THREADED: Final = ("support.email_received", "support.email_sent", "support.call_ended")
 _TICKETED: Final = tuple(f"support.ticket_{verb}" for verb in ("created", "updated", "solved", "reopened"))
 
@@ -41,7 +42,7 @@ def _contact_metrics() -> tuple[Metric, ...]:
             definition="Share of matters settled by their first contact: not said to be unresolved, and not followed "
             "by a contact that repeats it; first contacts of the last 7 days are not judged yet.",
             source=f"Matters without a repeat within a window, here that of repeat_contact; {_WILSON}",
-            dimensions=("channel", "campaign"),
+            dimensions=("channel", "campaign", "product"),
             **_of_contacts(
                 "NOT unsolved AND uid NOT IN (SELECT e[1] FROM repeats)",
                 "uid NOT IN (SELECT e[-1] FROM repeats) AND at <= now64(3) - INTERVAL 7 DAY",
@@ -54,7 +55,7 @@ def _contact_metrics() -> tuple[Metric, ...]:
             statistic=share(),
             definition="Share of contacts that repeat an earlier one, as the pain point repeat_contact says.",
             source=f"docs/pain-points.md, repeat_contact; {_WILSON}",
-            dimensions=("channel", "campaign"),
+            dimensions=("channel", "campaign", "product"),
             **_of_contacts("uid IN (SELECT e[-1] FROM repeats)", "1"),
         ),
         Metric(
@@ -62,11 +63,13 @@ def _contact_metrics() -> tuple[Metric, ...]:
             title="Contacts per 100 orders",
             unit="contacts per 100 orders",
             statistic=rate(100),
-            definition="Contacts with support, by their channel, per 100 orders of the same period on all channels.",
+            definition="Contacts with support, by their channel, per 100 orders of the same period on all channels; by "
+            "product: contacts that name it, per 100 orders of it.",
             source="Contact rate of contact centres; interval: Byar's, in Breslow and Day, Statistical Methods in "
             "Cancer Research II, 1987, 2.3",
-            dimensions=("channel",),
+            dimensions=("channel", "product"),
             rows=_per_orders(),
+            customers=_per_orders_of_customers(),
         ),
     )
 
@@ -80,7 +83,7 @@ def _time_metrics() -> tuple[Metric, ...]:
             statistic=quantiles(1000, 500, 900, 990),
             definition="Seconds that a call or chat waited for an answer.",
             source=f"Average speed of answer, as quantiles; {_RANKS}",
-            dimensions=("channel", "campaign", "queue"),
+            dimensions=("channel", "campaign", "product", "queue"),
             rows=_waits(),
             customers=of_customers("first.1", "hit", _waited(CUSTOMER)),
         ),
@@ -92,7 +95,7 @@ def _time_metrics() -> tuple[Metric, ...]:
             definition="Hours by the calendar from the first message of a ticket or thread to the first answer that "
             "the customer sees.",
             source=f"{_DESKS}; {_RANKS}",
-            dimensions=("channel", "campaign"),
+            dimensions=("channel", "campaign", "product"),
             rows=_time_between(_replied()),
             customers=_time_of_customers(_replied(CUSTOMER)),
         ),
@@ -103,7 +106,7 @@ def _time_metrics() -> tuple[Metric, ...]:
             statistic=quantiles(3_600_000, 500, 900, 990),
             definition="Hours by the calendar from the opening of a ticket to the solution that nothing reopened.",
             source=f"Full resolution time {_DESKS}; {_RANKS}",
-            dimensions=("channel", "campaign"),
+            dimensions=("channel", "campaign", "product"),
             rows=_time_between(_resolved()),
             customers=_time_of_customers(_resolved(CUSTOMER)),
         ),
@@ -119,21 +122,22 @@ def _business_metrics() -> tuple[Metric, ...]:
             statistic=quantiles(3_600_000, 500, 900, 990),
             definition=f"Opening hours of the business calendar from {span}.",
             source=f"{_DESKS.replace('calendar', 'business')}; {_RANKS}",
-            dimensions=("channel", "campaign"),
-            rows=open_time_between(rows),
+            dimensions=("channel", "campaign", "product"),
+            rows=open_time_between(rows()),
+            customers=open_time_of_customers(rows(CUSTOMER)),
         )
         for name, title, span, rows in (
             (
                 "first_reply",
                 "First reply time",
                 "the first message of a ticket or thread to the first answer that the customer sees",
-                _replied(),
+                _replied,
             ),
             (
                 "resolution",
                 "Resolution time",
                 "the opening of a ticket to the solution that nothing reopened",
-                _resolved(),
+                _resolved,
             ),
         )
     )
@@ -148,7 +152,7 @@ def _of_contacts(hit: str, condition: str) -> Rows:
     )
     told = f"toInt64({hit})"
     rows = (
-        f"SELECT {periods('at')} AS periods, {dims(channel='channel', campaign='campaign')} AS dims,\n"
+        f"SELECT {periods('at')} AS periods, {dims('products', channel='channel', campaign='campaign')} AS dims,\n"
         f"    {told} AS hit, 1 AS base\nFROM\n({contacts()}\n)\nWHERE {condition}"
     )
     known = f"WITH repeats AS ({repeats})\n"
@@ -158,27 +162,37 @@ def _of_contacts(hit: str, condition: str) -> Rows:
 def _per_orders() -> str:
     channels = ", ".join(f"('channel', {quote_text(channel)})" for channel in CHANNELS)
     return (
-        f"SELECT {periods('at')} AS periods, {dims(channel='channel')} AS dims, toInt64(1) AS hit, toInt64(0) AS base\n"
-        f"FROM\n({contacts()}\n)\nUNION ALL\n"
-        f"SELECT {periods('at')}, [('all', ''), {channels}], toInt64(0), toInt64(1)\nFROM\n({orders()}\n)"
+        f"SELECT {periods('at')} AS periods, {dims('products', channel='channel')} AS dims, toInt64(1) AS hit,\n"
+        f"    toInt64(0) AS base\nFROM\n({contacts()}\n)\nUNION ALL\n"
+        f"SELECT {periods('at')}, arrayConcat([('all', ''), {channels}], arrayMap(p -> ('product', p), products)),\n"
+        f"    toInt64(0), toInt64(1)\nFROM\n({orders()}\n)"
+    )
+
+
+def _per_orders_of_customers() -> str:
+    """Return contacts and orders by customer: what somebody was at the contact, and became by the order."""
+    row = f"SELECT {periods('at')} AS periods, at, customer,"
+    return (
+        f"{row} toInt64(1) AS hit, toInt64(0) AS base\nFROM\n({contacts()}\n)\nUNION ALL\n"
+        f"{row} toInt64(0) AS hit, toInt64(1) AS base\nFROM\n({orders(CUSTOMER)}\n)"
     )
 
 
 def _waits() -> str:
     return f"""SELECT {periods("first.1")} AS periods,
-    {dims(channel="first.3", campaign="first.4", queue="queue")} AS dims, hit, 1 AS base
+    {dims("first.5", channel="first.3", campaign="first.4", queue="queue")} AS dims, hit, 1 AS base
 FROM
 ({_waited()}
 )"""
 
 
 def _waited(customer: str = "") -> str:
-    """Select every wait: first (at, uid, channel, campaign, who where a customer is named), queue, hit."""
+    """Select every wait: first (at, uid, channel, campaign, products, who where a customer is named), queue, hit."""
     who, join = _who(customer)
     chats = ("support.chat_started", "support.chat_message", "support.chat_ended")
     return f"""
-    SELECT min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}{who})) AS first,
-        {_named(customer, "first.5")}
+    SELECT min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {_PRODUCTS}{who})) AS first,
+        {_named(customer, "first.6")}
         max(JSONExtractString(t.body, 'queue')) AS queue,
         toInt64(round(1000 * max({field("wait_s", "Float64")}))) AS hit
     FROM {{db}}.touchpoints AS t FINAL
@@ -213,7 +227,7 @@ def _messages(types: tuple[str, ...], customer: str = "") -> str:
             (
                 SELECT t.occurred_at AS at, t.event_uid AS uid, toString(t.type) AS type, t.channel AS channel,
                     {f"{customer} AS asker," if customer else ""}
-                    {campaign()} AS campaign, t.direction AS direction, t.ticket_id AS ticket,
+                    {campaign()} AS campaign, {_PRODUCTS} AS products, t.direction AS direction, t.ticket_id AS ticket,
                     JSONExtractString(t.body, 'thread_id') AS thread, {CALENDAR} AS calendar, t.source AS source,
                     ifNull({field("public_reply", "Bool")}, false) AS is_public
                 FROM {{db}}.touchpoints AS t FINAL
@@ -225,7 +239,7 @@ def _messages(types: tuple[str, ...], customer: str = "") -> str:
 
 
 def _replied(customer: str = "") -> str:
-    """Select who asked (at, uid, channel, campaign, calendar, source), and when it was answered."""
+    """Select who asked (at, uid, channel, campaign, calendar, source, products), and when it was answered."""
     asks = "type IN ('support.email_received', 'support.ticket_created') AND direction != 'outbound'"
     answers = (
         "type IN ('support.email_sent', 'support.ticket_solved') OR (type = 'support.ticket_updated' AND is_public) "
@@ -233,8 +247,8 @@ def _replied(customer: str = "") -> str:
     )
     own = ", asker" if customer else ""
     return f"""
-    SELECT minIf(tuple(at, toString(uid), channel, campaign, calendar, source{own}), {asks}) AS began,
-        {_named(customer, "began.7")} countIf({asks}) AS asks,
+    SELECT minIf(tuple(at, toString(uid), channel, campaign, calendar, source, products{own}), {asks}) AS began,
+        {_named(customer, "began.8")} countIf({asks}) AS asks,
         arrayFilter(a -> a >= began.1, arraySort(groupArrayIf(at, {answers}))) AS answers, answers[1] AS ended
     FROM ({_messages((*_THREADED, *_TICKETED), customer)}
     )
@@ -243,12 +257,12 @@ def _replied(customer: str = "") -> str:
 
 
 def _resolved(customer: str = "") -> str:
-    """Select what was opened (at, uid, channel, campaign, calendar, source), and when it was settled."""
+    """Select what was opened (at, uid, channel, campaign, calendar, source, products), and when it was settled."""
     who, join = _who(customer)
     solved, reopened = "t.type = 'support.ticket_solved'", "t.type = 'support.ticket_reopened'"
     return f"""
-    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {CALENDAR}, t.source{who}),
-            t.type = 'support.ticket_created') AS began, {_named(customer, "began.7")}
+    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {CALENDAR}, t.source,
+            {_PRODUCTS}{who}), t.type = 'support.ticket_created') AS began, {_named(customer, "began.8")}
         countIf(t.type = 'support.ticket_created') AS opens,
         maxIf({FIRST}, {reopened}) AS last_reopened, countIf({reopened}) AS reopenings,
         arraySort(groupArrayIf({FIRST}, {solved})) AS all_solved,
@@ -265,7 +279,8 @@ def _time_of_customers(spans: str) -> str:
 
 
 def _time_between(spans: str) -> str:
-    return f"""SELECT {periods("began.1")} AS periods, {dims(channel="began.3", campaign="began.4")} AS dims,
+    return f"""SELECT {periods("began.1")} AS periods,
+    {dims("began.7", channel="began.3", campaign="began.4")} AS dims,
     toInt64(dateDiff('millisecond', began.1, ended)) AS hit, 1 AS base
 FROM
 ({spans}

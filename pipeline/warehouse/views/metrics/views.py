@@ -68,21 +68,29 @@ def _persona_view(metric: Metric) -> View:
 
     It is a view of its own, because what everybody was when is dear to compute, and would be for every other question.
     """
+    apart = metric.apart != ("",)
+    also = ", c.apart AS apart" if apart else ""
     rows = (
-        "            SELECT c.periods AS periods, c.hit AS hit, c.base AS base, toString(h.persona) AS persona\n"
+        f"            SELECT c.periods AS periods, c.hit AS hit, c.base AS base, toString(h.persona) AS persona{also}\n"
         f"            FROM\n            (\n{metric.customers}\n            ) AS c\n"
         "            ASOF INNER JOIN {db}.v_persona_history AS h\n"
         "                ON h.customer_uid = c.customer AND h.valid_from <= c.at"
     )
+    split, name, value = ("", "'persona'", "persona")
+    if apart:
+        split = "\n        ARRAY JOIN apart AS a"
+        name = "if(a.1 = '', 'persona', concat(a.1, ', persona'))"
+        value = "if(a.1 = '', persona, concat(a.2, ', ', persona))"
     view = f"{metric.view}_by_persona"
     return View(
         name=view,
         comment=f"{metric.title}, by the persona that the customer was then: {metric.definition}",
         columns=_columns(metric.unit),
-        source=_source(metric, rows, "", "'persona'", "persona"),
+        source=_source(metric, rows, split, name, value),
         question=f"{metric.title}, of which sort of customers?",
-        example="SELECT dimension_value AS persona, statistic, n, value, low, high\n"
-        f"FROM {view}\nWHERE period = 'all'\nORDER BY persona, statistic",
+        example="SELECT period_start, dimension_value AS persona, statistic, n, value, low, high\n"
+        f"FROM {view}\nWHERE period = '{metric.longest}' AND dimension = '{metric.persona_dimensions[0]}'\n"
+        "ORDER BY period_start, persona, statistic",
     )
 
 
