@@ -12,11 +12,11 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from bench.contestants import PEERS, Contestant
 from pipeline.config import child_environment
+from pipeline.embedded.maven import MavenFailed, copy_dependencies
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "peers"
@@ -70,12 +70,11 @@ def _make_python(peer: Contestant, folder: Path) -> None:
 
 
 def _make_java(peer: Contestant, folder: Path) -> None:
-    compiler, maven = _found("javac"), _found("mvn")
-    with tempfile.TemporaryDirectory(prefix="pom-", dir=folder) as draft:
-        # A copy, because Maven may write beside the file that it reads.
-        pom = Path(shutil.copy(JAVA / f"{peer.own}.pom.xml", draft))
-        copy = ["dependency:copy-dependencies", f"-DoutputDirectory={folder / 'jars'}"]
-        _run([maven, "-q", "-B", "--strict-checksums", "-Dstyle.color=never", "-f", str(pom), *copy])
+    compiler = _found("javac")
+    try:
+        copy_dependencies(JAVA / f"{peer.own}.pom.xml", folder / "jars")
+    except MavenFailed as error:
+        raise PeerMissing(" ".join(str(error).split())) from error
     classes = ["-d", str(folder / "classes"), "-cp", f"{folder / 'jars'}/*"]
     _run([compiler, "-nowarn", *classes, *map(str, _sources(peer))])
 

@@ -7,13 +7,12 @@ it is there already nothing is asked of anybody.
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
-from pipeline.config import child_environment
+from pipeline.embedded.maven import MavenFailed, copy_artifact
 
 VERSION = "2.6.13.Final"
 ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
@@ -30,25 +29,17 @@ def obtain() -> str | None:
     """Get the registry if it is not there; returns what is wrong, if anything is."""
     if runner() is not None:
         return None
-    maven = shutil.which("mvn")
-    if maven is None or shutil.which("java") is None:
-        return "java and mvn are needed; install Java 17 or newer and Apache Maven"
+    if shutil.which("java") is None:
+        return "java was not found; install Java 17 or newer"
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="registry-", dir=FOLDER.parent) as draft:
-        command = [maven, "-q", "-B", "-Dstyle.color=never", "dependency:copy", f"-Dartifact={ARTIFACT}"]
-        ended = subprocess.run(
-            [*command, f"-DoutputDirectory={draft}"],
-            cwd=draft,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-            env=child_environment({}),
-        )
+        try:
+            copy_artifact(ARTIFACT, Path(draft))
+        except MavenFailed as error:
+            return f"{ARTIFACT} cannot be had: {error}"
         archive = next(Path(draft).glob("*.tar.gz"), None)
-        if ended.returncode or archive is None:
-            return f"mvn could not get {ARTIFACT}: {(ended.stdout + ended.stderr).strip()[:500]}"
+        if archive is None:
+            return f"{ARTIFACT} brought no archive"
         with archive.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != SHA256:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.config import EmbeddedSettings, SettingsError, child_environment, load_settings
+from pipeline.config import EmbeddedSettings, SettingsError, load_settings
 from pipeline.embedded.kafka.jars import (
     ARCHIVE,
     OLDEST_JAVA,
@@ -29,10 +29,9 @@ from pipeline.embedded.kafka.jars import (
 )
 from pipeline.embedded.kafka.node import Node, NodeFailed, prepare
 from pipeline.embedded.kafka.probe import answers
+from pipeline.embedded.maven import MavenFailed, copy_dependencies
 from pipeline.embedded.process import complain
 
-DOWNLOAD_S = 600
-TOLD_LINES = 12
 START_S = 120.0
 
 
@@ -52,13 +51,13 @@ def obtain(folder: Path) -> bool:
     if not wrong_jars(folder):
         return False
     find_java()
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise KafkaMissing("mvn was not found; install Apache Maven, for example Debian's package maven")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as draft:
         jars = Path(draft) / "jars"
-        _download(maven, Path(draft), jars)
+        try:
+            copy_dependencies(Path(__file__).with_name("pom.xml"), jars)
+        except MavenFailed as error:
+            raise KafkaMissing(f"Apache Kafka cannot be had: {error}") from error
         wrong = wrong_jars(jars)
         more = {jar.name for jar in jars.iterdir()} - set(checksums())
         if wrong or more:
@@ -70,28 +69,6 @@ def obtain(folder: Path) -> bool:
             shutil.rmtree(folder)
         jars.rename(folder)
     return True
-
-
-def _download(maven: str, draft: Path, jars: Path) -> None:
-    # A copy, because Maven may write beside the file that it reads.
-    pom = Path(shutil.copy(Path(__file__).with_name("pom.xml"), draft))
-    command = [maven, "-q", "-B", "--strict-checksums", "-Dstyle.color=never", "-f", str(pom)]
-    command += ["dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
-    try:
-        ended = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DOWNLOAD_S,
-            check=False,
-            env=child_environment({}),
-        )
-    except subprocess.TimeoutExpired as error:
-        raise KafkaMissing(f"mvn did not end within {DOWNLOAD_S} s; check the network and try again") from error
-    if ended.returncode or not jars.is_dir():
-        told = "\n".join(f"    {line}" for line in (ended.stdout + ended.stderr).strip().splitlines()[:TOLD_LINES])
-        raise KafkaMissing(f"mvn could not get Apache Kafka (exit code {ended.returncode}):\n{told}")
 
 
 def archive_classes(folder: Path, settings: EmbeddedSettings) -> bool:

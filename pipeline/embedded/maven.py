@@ -1,0 +1,76 @@
+"""
+Jars by their Maven coordinates, by one run of Maven.
+
+The rule it owns: the registry is the one that Maven's own settings name, checksums that it tells are heeded, and
+whatever goes wrong is told in Maven's own last words. What the jars must be is known to whoever asks for them.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from pipeline.config import child_environment
+
+DOWNLOAD_S = 900
+_TOLD_LINES = 12
+
+
+class MavenFailed(Exception):  # noqa: N818 - the name says what happened
+    """Maven is not there or could not get what was asked for: why."""
+
+
+def copy_dependencies(pom: Path, jars: Path) -> None:
+    """
+    Put the dependencies that a POM names into a folder.
+
+    Args:
+        pom: Names them; it is not changed.
+        jars: Where they go; made if it is not there.
+
+    Raises:
+        MavenFailed: If they cannot be had.
+    """
+    jars.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pom-", dir=jars.parent) as draft:
+        # A copy, because Maven may write beside the file that it reads.
+        copied = Path(shutil.copy(pom, Path(draft) / "pom.xml"))
+        _run(["-f", str(copied), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], Path(draft))
+    if not jars.is_dir():
+        raise MavenFailed(f"mvn brought nothing of what {pom.name} names")
+
+
+def copy_artifact(coordinates: str, folder: Path) -> None:
+    """
+    Put one artifact into a folder that is there.
+
+    Args:
+        coordinates: As `group:artifact:version:type:classifier`.
+        folder: Where it goes.
+
+    Raises:
+        MavenFailed: If it cannot be had.
+    """
+    _run(["dependency:copy", f"-Dartifact={coordinates}", f"-DoutputDirectory={folder}"], folder)
+
+
+def _run(what: list[str], folder: Path) -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise MavenFailed("mvn was not found; install Apache Maven, for example Debian's package maven")
+    try:
+        ended = subprocess.run(
+            [maven, "-q", "-B", "--strict-checksums", "-Dstyle.color=never", *what],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_S,
+            check=False,
+            env=child_environment({}),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MavenFailed(f"mvn did not end within {DOWNLOAD_S} s; check the network and try again") from error
+    if ended.returncode:
+        told = "\n".join(f"    {line}" for line in (ended.stdout + ended.stderr).strip().splitlines()[:_TOLD_LINES])
+        raise MavenFailed(f"mvn failed (exit code {ended.returncode}):\n{told}")
