@@ -8,7 +8,16 @@ import click
 from pipeline.cli.customer import key_of, split_identifier
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.explain_facts import open_active
-from pipeline.cli.identity_statements import ALIASED, UNLINKED, Draft, draft, find_statement, send, sides_of
+from pipeline.cli.identity_statements import (
+    ALIASED,
+    UNLINKED,
+    Draft,
+    draft,
+    find_statement,
+    said_already,
+    send,
+    sides_of,
+)
 from pipeline.cli.identity_words import preview_json, preview_lines
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json
@@ -16,6 +25,7 @@ from pipeline.cli.reach import Reach, reach
 from pipeline.cli.wait import DEFAULT_TIMEOUT_S, await_visible
 from pipeline.config import Settings
 from pipeline.contracts.kinds import KIND_RANK
+from pipeline.identity.causes import Said
 from pipeline.streaming.ledger_preview import preview
 from pipeline.warehouse.results import StitchStore
 
@@ -70,7 +80,8 @@ def merge(invocation: Invocation, /, *, one: str, other: str, reason: str, **man
     """
     Say that two accounts are one person.
 
-    Sends identity.aliased. Anything but two accounts joins by being seen together; a statement is not needed for it.
+    Sends identity.aliased, unless that is said already. Anything but two accounts joins by being seen together; a
+    statement is not needed for it.
     """
     sides = split_identifier(one), split_identifier(other)
     for text, (kind, _) in zip((one, other), sides, strict=True):
@@ -101,7 +112,7 @@ def split(invocation: Invocation, /, *, one: str, other: str, reason: str, **man
     """
     Say that two identifiers are not one customer.
 
-    Sends identity.unlinked. It beats every link and every alias, until it is withdrawn.
+    Sends identity.unlinked, unless that is said already. It beats every link and every alias, until it is withdrawn.
     """
     sides = split_identifier(one), split_identifier(other)
     found = reach(invocation)
@@ -169,9 +180,9 @@ def _say(
     names: tuple[str, str],
     opened: tuple[StitchStore, Settings] | None = None,
 ) -> None:
-    """Send a statement and tell its id, or show what it would change."""
+    """Send a statement, unless it is said already, and tell its id; or show what it would change."""
+    store, settings = opened or open_active(found.settings)
     if manner.is_dry_run:
-        store, settings = opened or open_active(found.settings)
         keys = dict(zip((drafted.statement.a, drafted.statement.b), names, strict=True))
         answer = preview_json(drafted, preview(drafted.statement, store, settings), keys)
         if manner.as_json:
@@ -181,7 +192,29 @@ def _say(
         for line in preview_lines(answer):
             screen.print(line)
         return
-    send(found, drafted.touchpoint)
+    said = None if drafted.statement.withdraws else said_already(drafted.statement, store)
+    if said is None:
+        send(found, drafted.touchpoint)
+        _tell_sent(drafted, manner)
+    else:
+        _tell_said(said, manner)
+    if manner.must_wait and (behind := await_visible(found, DEFAULT_TIMEOUT_S)):
+        what = "not everything is visible yet" if said else "it is sent, but not everything is visible yet"
+        raise CommandError(what, where="; ".join(map(str, behind)))
+
+
+def _tell_said(said: Said, manner: Manner) -> None:
+    """Tell that a statement holds already: saying it twice would have to be taken back twice."""
+    if manner.as_json:
+        print_json({"sent": False, "said_already": True, "event_id": said.event_id, "source": said.source})
+        return
+    click.echo(
+        f"that is said already, by {said.event_id} of {said.source}: nothing was sent\n"
+        f"take it back with: throughline identity withdraw {said.event_id}"
+    )
+
+
+def _tell_sent(drafted: Draft, manner: Manner) -> None:
     event_id, type_name = drafted.touchpoint["id"], drafted.touchpoint["type"]
     if manner.as_json:
         print_json({"sent": True, "event_id": event_id, "touchpoint": drafted.touchpoint})
@@ -189,5 +222,3 @@ def _say(
         click.echo(f"sent {type_name} {event_id}: it takes back {drafted.statement.withdraws}")
     else:
         click.echo(f"sent {type_name} {event_id}\ntake it back with: throughline identity withdraw {event_id}")
-    if manner.must_wait and (behind := await_visible(found, DEFAULT_TIMEOUT_S)):
-        raise CommandError("it is sent, but not everything is visible yet", where="; ".join(map(str, behind)))

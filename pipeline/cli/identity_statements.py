@@ -25,6 +25,7 @@ from pipeline.config import Settings
 from pipeline.contracts.kinds import KIND_RANK
 from pipeline.contracts.touchpoint import decode_touchpoint
 from pipeline.identity.causes import Said, statements_said
+from pipeline.identity.statements import ALIAS
 from pipeline.producers.feeder import Feeder
 from pipeline.streaming.ledger_preview import Statement
 from pipeline.warehouse.connection import connect
@@ -115,6 +116,22 @@ def send(found: Reach, touchpoint: Mapping[str, Any]) -> None:
                 where=fault.problem.pointer,
                 exit_code=WRONG_USAGE,
             )
+
+
+def said_already(statement: Statement, store: StitchStore) -> Said | None:
+    """
+    Find a statement that holds and says what another is about to say; of several the earliest.
+
+    Args:
+        statement: The one that is about to be made.
+        store: Reads the statements that are landed.
+    """
+    keys = pl.Series("ident_key", [statement.a, statement.b], dtype=pl.Binary)
+    for said in statements_said(store.statements(keys)):
+        is_same = {said.a, said.b} == {statement.a, statement.b} and said.is_alias == (statement.code == ALIAS)
+        if is_same and said.withdrawn_by is None:
+            return said
+    return None
 
 
 def find_statement(event_id: str, source: str, settings: Settings, store: StitchStore) -> Said:

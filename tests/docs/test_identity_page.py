@@ -28,6 +28,12 @@ def test_the_page_shows_what_the_commands_say(shop: Shop) -> None:
         assert sorted(plain(outcome.out)) == sorted(plain(told)), line
         assert outcome.code == (1 if "are not one customer" in told else 0), outcome.err
     sent = re.findall(r"identity withdraw (\S+)", outcome.out)
+    again = shop.throughline("identity", "merge", "customer_id:bert", "customer_id:anna", "--wait")
+    assert (again.code, f"said already, by {sent[0]} of throughline" in again.out) == (0, True)
+    stated = shop.analyst.rows(
+        "SELECT count() AS n FROM v_touchpoints WHERE type = 'identity.aliased' AND source = 'throughline'"
+    )
+    assert [int(row["n"]) for row in stated] == [1]
     joined = shop.throughline("explain", "cookie_id:c-anna", "customer_id:bert")
     assert (joined.code, "declared one person by" in joined.out) == (0, True)
     back = shop.throughline("identity", "withdraw", *sent, "--wait")
