@@ -21,7 +21,7 @@ from pipeline.config import Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import DirtyAnnouncer, stitch_group
 from pipeline.streaming.publishing import KafkaWriter
-from pipeline.warehouse.accounting import count_parked, read_accounts, uncovered
+from pipeline.warehouse.accounting import PartitionAccount, count_parked, read_accounts, uncovered
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.results import StitchStore
 
@@ -57,6 +57,9 @@ class Visibility:
         timeout_s: How long that may take.
         report: Called with what is behind, as long as something is.
         rules_version: Version whose results must show everything; None: the active one, which the views show.
+
+    Attributes:
+        lost: Records that the broker dropped before anybody read them, of all times, as far as was seen.
     """
 
     def __init__(
@@ -72,12 +75,28 @@ class Visibility:
         self._deadline = time.monotonic() + timeout_s
         self._report = report
         self._client = connect(settings.clickhouse)
+        self.lost = 0
 
     def await_landed(self) -> list[Behind]:
-        """Wait until every record that is in a touchpoint topic now is landed; return what is behind at the end."""
+        """
+        Wait until every record that is in a touchpoint topic now is landed; return what is behind at the end.
+
+        A record that the broker drops meanwhile never will be: it is behind too, and counts as lost from then on.
+        """
         targets = self._watermarks.ranges(TOUCHPOINT_TOPICS)
         log_id = self._settings.kafka.log_id or self._watermarks.log_id()
-        return self._poll(lambda: self._not_landed(targets, log_id))
+        before = self._accounts(log_id)
+        gone = sum(
+            account.lost + _dropped(account, targets[spot][0]) for spot, account in before.items() if spot in targets
+        )
+        if behind := self._poll(lambda: self._not_landed(targets, log_id)):
+            return behind
+        lost = sum(account.lost for spot, account in self._accounts(log_id).items() if spot in targets)
+        return (
+            [Behind("records lost", lost - gone, "the broker dropped them before they were read")]
+            if lost > gone
+            else []
+        )
 
     def await_stitched(self) -> list[Behind]:
         """Wait until everything landed so far is in the results; return what is behind at the end."""
@@ -106,13 +125,12 @@ class Visibility:
         return []
 
     def _not_landed(self, targets: Mapping[Spot, tuple[int, int]], log_id: str) -> list[Behind]:
-        accounts = {(account.topic, account.partition): account for account in read_accounts(self._client, log_id)}
+        accounts = self._accounts(log_id)
         behind = {}
         for spot, (low, high) in targets.items():
             account = accounts.get(spot)
             spans = account.spans if account else ()
-            # Neither landed nor in the log any more: counted as lost with the next record that is read.
-            dropped = uncovered(spans, spans[0][0], low) if spans and spans[0][0] < low else 0
+            dropped = _dropped(account, low) if account else 0
             missing = uncovered(spans, low, high)
             if missing or dropped:
                 told = f"{spot[0]}:{spot[1]} has {missing:,} of {high - low:,}"
@@ -121,6 +139,11 @@ class Visibility:
         if not behind and self._settings.registry.url.get_secret_value() and (parked := count_parked(self._client)):
             return [Behind("records parked", parked, "the schema registry cannot say what their schema id names")]
         return _summed("records not landed", behind.values())
+
+    def _accounts(self, log_id: str) -> dict[Spot, PartitionAccount]:
+        accounts = read_accounts(self._client)
+        self.lost = sum(account.lost for account in accounts)
+        return {(account.topic, account.partition): account for account in accounts if account.log_id == log_id}
 
     def _not_stitched(self, targets: Mapping[Spot, int]) -> list[Behind]:
         group = stitch_group(self._settings.kafka, self._settings.stitching.rules_version)
@@ -138,6 +161,12 @@ class Visibility:
             DirtyAnnouncer(writer).announce(pl.DataFrame({"subject": stale, "ident_key": stale}), None)
         finally:
             writer.close()
+
+
+def _dropped(account: PartitionAccount, low: int) -> int:
+    """Count what is neither landed nor in the log any more: it counts as lost with the next record that is read."""
+    spans = account.spans
+    return uncovered(spans, spans[0][0], low) if spans and spans[0][0] < low else 0
 
 
 def _summed(step: str, behind: Iterable[tuple[int, str]]) -> list[Behind]:

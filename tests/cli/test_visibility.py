@@ -18,17 +18,17 @@ from tests.conftest import MakeBroker
 LARGER_THAN_A_PARTITION = 6_000_000
 
 
-def landed(first: int, last: int) -> pl.DataFrame:
+def landed(first: int, last: int, lost: int = 0, topic: str = TOUCHPOINT_TOPICS[0]) -> pl.DataFrame:
     stamp = datetime.now(UTC)
     row: dict[str, Any] = {
         "log_id": "log",
-        "topic": TOUCHPOINT_TOPICS[0],
+        "topic": topic,
         "partition": 0,
         "first_offset": first,
         "last_offset": last,
-        "records": last - first + 1,
+        "records": last - first + 1 - lost,
         "rejected": 0,
-        "lost": 0,
+        "lost": lost,
         "landed_at": stamp,
         "completed_at": stamp,
     }
@@ -57,5 +57,13 @@ def test_records_that_are_gone_unread_are_behind_until_they_are_counted(
         look = Visibility(settings, watermarks, 0.0, lambda _: None)
         (behind,) = look.await_landed()
         assert "2 more were dropped by the broker before they were read" in str(behind)
-        store.insert_landed(landed(1, 2))
-        assert look.await_landed() == []
+        store.insert_landed(landed(1, 2, lost=2))
+        assert (look.await_landed(), look.lost) == ([], 2)
+        other = TOUCHPOINT_TOPICS[1]
+        producer.produce(other, b"x")
+        assert producer.flush(30) == 0
+        # What is dropped while we wait is never landed, and said once; from then on it is a loss like those before.
+        meanwhile = Visibility(settings, watermarks, 30.0, lambda _: store.insert_landed(landed(0, 0, 1, other)))
+        (behind,) = meanwhile.await_landed()
+        assert str(behind) == "records lost: 1 (the broker dropped them before they were read)"
+        assert (look.await_landed(), look.lost) == ([], 3)
