@@ -137,13 +137,12 @@ def _looks_at(options: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
 
 
 def _filled(template: str, names: list[str], row: Mapping[str, Any]) -> str | None:
-    filled = template
-    for name in names:
-        value = found_in(row, name)
-        if value in (None, ""):
-            return None
-        filled = filled.replace("{" + name + "}", str(value))
-    return filled
+    values = {name: found_in(row, name) for name in names}
+    if any(value in (None, "") for value in values.values()):
+        return None
+    # All at once: what stands in a cell is no template.
+    parts = Formatter().parse(template)
+    return "".join(text + ("" if name is None else str(values[name])) for text, name, _, _ in parts)
 
 
 def _convert(options: Mapping[str, Any], *, is_time: bool) -> Callable[[Any, Mapping[str, Any]], Any]:
@@ -174,12 +173,20 @@ def _amount(value: object, row: Mapping[str, Any], options: Mapping[str, Any]) -
 
 
 def _plain_number(value: object, decimal: str) -> object:
-    """Return a number as written with a decimal point and without anything between thousands."""
+    """
+    Return a number as written with a decimal point and without anything between thousands.
+
+    Raises:
+        ValueError: If what would stand between thousands does not: "12,50" is no 1250.
+    """
     if not isinstance(value, str):
         return value
+    text = re.sub(r"[\s'\u2019]", "", value)
     thousands = "." if decimal == "," else ","
-    text = re.sub(rf"[\s'\u2019{re.escape(thousands)}]", "", value)
-    return text.replace(decimal, ".")
+    whole, _, fraction = text.partition(decimal)
+    if thousands in fraction or (thousands in whole and not re.search(rf"{re.escape(thousands)}\d{{3}}$", whole)):
+        raise ValueError(f'{value!r} has no thousands at its {thousands!r}; tell the decimal mark: decimal = ","')
+    return f"{whole.replace(thousands, '')}.{fraction}" if fraction else whole.replace(thousands, "")
 
 
 def _time(value: object, form: str | None, zone: ZoneInfo | None, unit: str | None) -> object:

@@ -137,6 +137,118 @@ def test_half_a_row_is_left_for_the_next_run(mapping: RowMapping) -> None:
     assert marks == [(len(HEADER + ROW), 2), (len(data), 3)]
 
 
+def columns(**changed: str) -> dict[str, str]:
+    return dict(zip(HEADER.strip().split(";"), ROW.strip().split(";"), strict=True)) | changed
+
+
+def rows_of(*mails: str) -> bytes:
+    return (HEADER + "".join(ROW.replace("ada@example.org", mail) for mail in mails)).encode()
+
+
+def lines_told(importer: Importer) -> list[tuple[int, str]]:
+    return [(fault.line, fault.problem.reason.value) for fault in importer.report.faults]
+
+
+@pytest.mark.parametrize(
+    "mails",
+    [
+        ("a@x.org", '"b@x.org', "c@x.org", "d@x.org", "e@x.org"),
+        ("a@x.org", '"b@x.org', "c@x.org", '"d@x.org"', "e@x.org"),
+        ("a@x.org", '"b"@x.org', "c@x.org", '"d@x.org"', "e@x.org"),
+        ("a@x.org", "b" * (LARGEST_EVENT_BYTES + 9) + "@x.org", "c@x.org", "d@x.org", "e@x.org"),
+        ("a@x.org", '"b' + "b" * (LARGEST_EVENT_BYTES + 9) + '@x.org"', "c@x.org", "d@x.org", "e@x.org"),
+    ],
+    ids=["never closed", "closed by the next", "more behind it", "too long", "too long in quotes"],
+)
+def test_a_row_that_is_none_swallows_no_neighbour(mapping: RowMapping, mails: tuple[str, ...]) -> None:
+    """Only the second row is refused, with its line; those below are taken, and reading can go on at each of them."""
+    importer, sent = imported(mapping, rows_of(*mails))
+    assert [line for line, _ in lines_told(importer)] == [3]
+    assert {event["identities"][0]["value"][0] for event in sent} == {"a", "c", "d", "e"}
+    assert importer.report.accepted == 8
+
+
+def test_a_long_line_inside_quotes_costs_the_row_it_stands_in(mapping: RowMapping) -> None:
+    data = rows_of("a@x.org", '"b\nb\n' + "b" * (LARGEST_EVENT_BYTES + 9) + '\n@x.org"', "c@x.org")
+    importer, sent = imported(mapping, data)
+    assert {event["identities"][0]["value"][0] for event in sent} == {"a", "c"}
+    assert lines_told(importer)[0] == (3, "too_large")
+
+
+def test_a_large_cell_is_no_fault(mapping: RowMapping) -> None:
+    importer, (order, _) = imported(mapping, rows_of("a@x.org").replace(b";X1;", b";" + b"x" * 300_000 + b";"))
+    assert (importer.report.accepted, len(order["body"]["coupon"])) == (2, 300_000)
+
+
+def test_rows_of_empty_cells_are_passed_over(mapping: RowMapping) -> None:
+    importer, _ = imported(mapping, rows_of("a@x.org") + b";;;;;;;;;;\n\n")
+    assert (importer.report.accepted, importer.report.skipped, importer.report.rejected) == (2, 1, 0)
+
+
+def test_a_row_of_several_lines_that_is_being_written_is_left_whole(mapping: RowMapping) -> None:
+    marks: list[tuple[int, int]] = []
+    admission = Admission(IdentitySettings(), LARGEST_EVENT_BYTES, keeps_receipt=True)
+    importer = Importer(admission, lambda _: None, lambda: RECEIVED_AT + 10**9)
+    data = rows_of("a@x.org", '"b\nb\nb"')
+    for size in (len(data) - 60, len(data)):
+        import_csv(
+            io.BytesIO(data[:size]), mapping, importer, lambda *at: marks.append(at), marks[-1] if marks else (0, 0)
+        )
+    assert (importer.report.accepted, importer.report.rejected) == (4, 0)
+    assert marks == [(len(rows_of("a@x.org")), 2), (len(data), 5)]
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", "must name the columns"),
+        (b"no;mail;no;mail;x\n", "names columns twice: 'mail', 'no'"),
+        (HEADER.replace(";", ",").encode(), 'set delimiter = ","'),
+        (HEADER.replace(";", "\t").encode(), r'set delimiter = "\\t"'),
+        (HEADER.encode("utf-16"), "the file is UTF-16.*turn it into UTF-8"),
+        (HEADER.replace("\n", "\r").encode() * 2, "line ends"),
+    ],
+)
+def test_a_first_line_that_names_no_columns_is_told(mapping: RowMapping, data: bytes, fault: str) -> None:
+    with pytest.raises(InputError, match=fault):
+        imported(mapping, data)
+
+
+def test_an_encoding_without_lines_of_bytes_is_refused(tmp_path: Path) -> None:
+    wide = mapped(tmp_path, 'encoding = "utf-16"\n' + ORDERS)
+    with pytest.raises(InputError, match="the file is utf-16"):
+        imported(wide, (HEADER + ROW).encode("utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("written", "minor"),
+    [("1.234,50", 123450), ("1.234.567", 123456700), ("-12,5", -1250), ("1 234,50", 123450), ("12.50", None),
+     ("1.23,50", None), ("1,234.50", None)],
+)  # fmt: skip
+def test_a_wrong_decimal_mark_makes_no_hundredfold_amount(mapping: RowMapping, written: str, minor: int | None) -> None:
+    order, *_ = mapping.translate(columns(total=written))
+    if minor is None:
+        assert isinstance(order, Problem)
+        assert "is no" in order.detail or "no thousands" in order.detail
+    else:
+        assert isinstance(order, Translation)
+        assert order.touchpoint["amount"]["minor"] == minor
+
+
+@pytest.mark.parametrize(("written", "minor"), [("1,234.50", 123450), ("1234.5", 123450), ("12,50", None)])
+def test_without_a_decimal_mark_it_is_a_point(tmp_path: Path, written: str, minor: int | None) -> None:
+    plain = mapped(tmp_path, ORDERS.replace(', decimal = ","', ""))
+    order = next(plain.translate(columns(total=written)))
+    told = order.touchpoint["amount"]["minor"] if isinstance(order, Translation) else None
+    assert told == minor
+
+
+def test_what_stands_in_a_cell_is_no_template(mapping: RowMapping) -> None:
+    order, *_ = mapping.translate(columns(no="{mail}"))
+    assert isinstance(order, Translation)
+    assert order.touchpoint["id"] == "{mail}-placed"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
