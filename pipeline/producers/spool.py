@@ -222,13 +222,24 @@ class Spool:
         return entries, size
 
     def _read_position(self) -> tuple[int, int]:
+        """
+        Return where the first entry is that is not done.
+
+        The position is not brought to the disk with every entry, so a power cut may leave none, or one that does not
+        fit the segments. Then what is there is delivered again, which costs nothing but time.
+        """
+        begin = (min(self._segments, default=1), 0)
         try:
-            number, offset = (self._folder / "position").read_text(encoding="ascii").split()
+            number, offset = map(int, (self._folder / "position").read_text(encoding="ascii").split())
         except FileNotFoundError:
-            return (min(self._segments, default=1), 0)
-        except ValueError as error:
-            raise SpoolError(f"{self._folder / 'position'}: damaged; remove it to deliver all again") from error
-        return (int(number), int(offset))
+            return begin
+        except ValueError:
+            _log.warning("%s: damaged; all that is there is delivered again", self._folder / "position")
+            return begin
+        later = [each for each in self._segments if each >= number]
+        if number not in later:
+            return (min(later, default=number), 0)
+        return (number, min(offset, self._path(number).stat().st_size))
 
     def _forget(self, number: int) -> None:
         self._path(number).unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """The queue on disk: what went in is there, in order, whatever becomes of the process."""
 
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -139,3 +141,91 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     found = [int(entry) for entry in drained(Spool(tmp_path, ROOM), 500)]
     assert found == list(range(len(found)))
     assert len(found) > last
+
+
+class Disk:
+    """What of a folder is on the disk: synced bytes, of files whose names were synced; a power cut takes the rest."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self._sizes: dict[int, int] = {}
+        self._names: set[str] = set()
+        self._fsync = os.fsync
+        patch.setattr(os, "fsync", self._sync)
+
+    def _sync(self, file: int) -> None:
+        self._fsync(file)
+        found = os.fstat(file)
+        if stat.S_ISDIR(found.st_mode):
+            self._names |= {path.name for path in self._folder.iterdir()}
+        else:
+            self._sizes[found.st_ino] = found.st_size
+
+    def after_a_power_cut(self, folder: Path) -> Path:
+        folder.mkdir()
+        for name in self._names:
+            path = self._folder / name
+            size = self._sizes.get(path.stat().st_ino, 0)
+            (folder / name).write_bytes(path.read_bytes()[:size])
+        return folder
+
+
+def test_what_was_acknowledged_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooling, "_SEGMENT_BYTES", 64)
+    disk = Disk(tmp_path / "spool", monkeypatch)
+    spool = Spool(tmp_path / "spool", ROOM)
+    for number in range(20):
+        spool.append([b"%d" % number * 9])
+        left = disk.after_a_power_cut(tmp_path / f"after-{number}")
+        assert drained(Spool(left, ROOM)) == [b"%d" % each * 9 for each in range(number + 1)]
+
+
+def test_a_writer_that_is_overtaken_by_a_new_segment_is_safe_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. A writes. 2. B begins the next segment and is acknowledged. 3. A is acknowledged without a sync of its own."""
+    monkeypatch.setattr(spooling, "_SEGMENT_BYTES", 8)
+    disk = Disk(tmp_path / "spool", monkeypatch)
+    overtaken = threading.Event()
+
+    class Slow(Spool):
+        def _sync(self, number: int, end: int) -> None:
+            if number == 1:
+                assert overtaken.wait(30)
+            super()._sync(number, end)
+
+    spool = Slow(tmp_path / "spool", ROOM)
+    first = threading.Thread(target=spool.append, args=([b"first"],))
+    first.start()
+    while not len(spool):
+        pass
+    spool.append([b"second"])
+    overtaken.set()
+    first.join()
+    assert drained(Spool(disk.after_a_power_cut(tmp_path / "after"), ROOM)) == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("position", ["", "1", "1 9999", "0 5", "nonsense here", None])
+def test_a_position_that_does_not_fit_lets_entries_out_again(tmp_path: Path, position: str | None) -> None:
+    spool = Spool(tmp_path, ROOM)
+    spool.append([b"a", b"b"])
+    spool.done(1)
+    spool.close()
+    path = tmp_path / "position"
+    path.unlink() if position is None else path.write_text(position)
+    again = Spool(tmp_path, ROOM)
+    again.append([b"c"])
+    found = drained(again)
+    assert found == ([b"c"] if position == "1 9999" else [b"a", b"b", b"c"])
+
+
+def test_a_position_whose_segment_is_gone_hides_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, ROOM)
+    spool.append([b"a" * 50])
+    spool.done(1)
+    spool.close()
+    (segment,) = tmp_path.glob("*.spool")
+    segment.unlink()
+    again = Spool(tmp_path, ROOM)
+    again.append([b"b"])
+    assert drained(again) == [b"b"]
