@@ -41,6 +41,11 @@ class CollectorSettings(Group):
         268_435_456, ge=1_048_576, description="Decoded bytes of all requests at work; beyond, they are told to wait."
     )
     delivery_timeout: Duration = Field(timedelta(seconds=20), description="Longest wait for Kafka's delivery report.")
+    idle_timeout: Duration = Field(
+        timedelta(seconds=75),
+        ge=timedelta(seconds=1),
+        description="How long a connection may be without the head of a request; keep a proxy's time-out below it.",
+    )
     spool: Path | None = Field(
         None, description="Folder where events wait while Kafka is away; unset: they are refused with 503."
     )

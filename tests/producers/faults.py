@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["pass", "503", "429", "500", "cut before", "cut after"]
+Fault = Literal["pass", "503", "429", "500", "cut before", "cut after", "hang up"]
 
 
 class FaultyProxy:
@@ -17,11 +18,14 @@ class FaultyProxy:
     Args:
         target: Address of the real collector.
         script: `cut before`: the connection breaks and nothing was taken; `cut after`: everything was taken and the
-            connection breaks instead of the answer; a number: that answer, and nothing was taken.
+            connection breaks instead of the answer; `hang up`: the answer comes, and then the connection is closed; a
+            number: that answer, with one second as Retry-After, and nothing was taken.
 
     Attributes:
         address: Where it listens.
         statuses: The real answers of the collector, in order.
+        seen: What became of each request, and when it came.
+        has_hung_up: Set when a connection is closed from here.
     """
 
     def __init__(self, target: str, script: Sequence[Fault]) -> None:
@@ -30,6 +34,8 @@ class FaultyProxy:
         self._script = list(script)
         self.address = ""
         self.statuses: list[int] = []
+        self.seen: list[tuple[Fault, float]] = []
+        self.has_hung_up = threading.Event()
 
     @property
     def is_played(self) -> bool:
@@ -57,9 +63,10 @@ class FaultyProxy:
             while True:
                 request = await _message(reader)
                 fault = self._script.pop(0) if self._script else "pass"
+                self.seen.append((fault, time.monotonic()))
                 if fault == "cut before":
                     return
-                if fault in ("pass", "cut after"):
+                if fault in ("pass", "cut after", "hang up"):
                     answer = await self._forward(request)
                     self.statuses.append(int(answer.split(b" ", 2)[1]))
                     if fault == "cut after":
@@ -70,10 +77,14 @@ class FaultyProxy:
                         b"HTTP/1.1 %s Trouble\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}" % fault.encode()
                     )
                 await writer.drain()
+                if fault == "hang up":
+                    return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
             writer.close()
+            await writer.wait_closed()
+            self.has_hung_up.set()
 
     async def _forward(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(*self._target)

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -34,7 +35,7 @@ from tests.producers.test_collector import House, opened
 
 T = TypeVar("T")
 
-QUICK = SendSettings(patience=timedelta(seconds=2), linger=timedelta(milliseconds=5))
+QUICK = SendSettings(patience=timedelta(seconds=15), linger=timedelta(milliseconds=5))
 
 
 @pytest.fixture
@@ -119,6 +120,22 @@ async def test_trouble_on_the_way_costs_time_and_no_touchpoint(house: House, run
     assert t.counters.retries == 4
     assert t.counters.delivered + t.counters.duplicate == 9
     assert t.counters.duplicate >= 1, "what was taken before the connection broke is known"
+    for (fault, at), (_, again_at) in pairwise(proxy.seen):
+        assert again_at - at >= 1 or fault not in ("503", "429"), "whoever names a time is believed"
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_no_trouble(house: House, run: str) -> None:
+    proxy = FaultyProxy(address(house), ["hang up"])
+
+    def work() -> Throughline:
+        with proxy.running(), Throughline(proxy.address, write_key="key-1", settings=QUICK) as t:
+            t.send(page_viewed(1, source=run))
+            assert proxy.has_hung_up.wait(20)
+            t.send(page_viewed(2, source=run))
+        return t
+
+    t = await beside(work)
+    assert (t.counters.delivered, t.counters.retries) == (2, 0)
 
 
 async def test_receipts_of_the_collector_reach_the_callback(tmp_path: Path, broker: BrokerServer, run: str) -> None:

@@ -90,17 +90,19 @@ async def _run(settings: Settings, keys: WriteKeys, spool: Spool | None) -> int:
         loop.add_signal_handler(number, stop.set)
     with serve(settings.observability, registry, health) as observed:
         courier = Stowing(Courier(settings.kafka, settings.collector.delivery_timeout), spool)
-        drain = settings.collector.delivery_timeout + _DRAIN_MARGIN
+        limits = settings.collector
+        drain = limits.delivery_timeout + _DRAIN_MARGIN
         collector = Collector(settings, keys, courier, metrics, health)
         runner = web.AppRunner(
             collector.application(),
             access_log=None,
             auto_decompress=False,
+            keepalive_timeout=limits.idle_timeout.total_seconds(),
             shutdown_timeout=drain.total_seconds(),
         )
         try:
             await runner.setup()
-            site = web.TCPSite(runner, settings.collector.host, settings.collector.port, backlog=1024)
+            site = web.TCPSite(runner, limits.host, limits.port, backlog=1024)
             await site.start()
             watch = asyncio.gather(
                 _watch_kafka(courier, collector, health), _watch_keys(keys), courier.drain(health, metrics)

@@ -8,6 +8,7 @@ alone it is settled as rejected.
 
 import gzip
 import http.client
+import select
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -89,6 +90,8 @@ class HttpSink:
         return response.status, response.headers, answer
 
     def _connected(self) -> http.client.HTTPConnection:
+        if self._connection is not None and _is_closed_there(self._connection):
+            self.close()
         if self._connection is None:
             kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
             self._connection = kind(self._netloc, timeout=self._timeout_s)
@@ -96,6 +99,13 @@ class HttpSink:
             # A batch is one small write after another; waiting to fill packets would delay each by 40 ms.
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._connection
+
+
+def _is_closed_there(connection: http.client.HTTPConnection) -> bool:
+    """Tell whether the other end hung up while nothing was sent: between answers there is nothing else to read."""
+    looking = select.poll()
+    looking.register(connection.sock, select.POLLIN)
+    return bool(looking.poll(0))
 
 
 def _delivery(receipt: Mapping[str, Any]) -> Delivery:
