@@ -1,15 +1,17 @@
 """On a running installation: dead letters mended, and rows of others imported."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from pipeline.cli.runfile import read_run
 from pipeline.contracts.examples import example_of
+from pipeline.contracts.wire import REPLAY_HEADER
 from tests.cli.conftest import Installation, Outcome
 
 TOPIC = "touchpoints.feedback"
@@ -43,6 +45,24 @@ def data(outcome: Outcome) -> Any:
     return json.loads(outcome.out)
 
 
+def named_by(shop: Installation) -> list[str]:
+    """Return of every record of the topic which dead letter it says that it mends; empty where none."""
+    run = read_run(shop.folder)
+    assert run is not None
+    consumer = Consumer({"bootstrap.servers": run.kafka, "group.id": "look", "enable.partition.eof": True})
+    partitions = consumer.list_topics(TOPIC).topics[TOPIC].partitions
+    consumer.assign([TopicPartition(TOPIC, partition, OFFSET_BEGINNING) for partition in partitions])
+    found, ends = [], 0
+    while ends < len(partitions):
+        for record in consumer.consume(100, 10):
+            ends += record.error() is not None
+            if record.error() is None:
+                headers = dict(record.headers() or ())
+                found.append(os.fsdecode(headers.get(REPLAY_HEADER) or "").rpartition("/")[2])
+    consumer.close()
+    return found
+
+
 def test_a_dead_letter_is_mended_once_and_for_all(shop: Installation) -> None:
     place = f"{TOPIC}:0:1"
     patch = ("--step", "rename /body/rating /body/score", "--step", "cast /body/score integer")
@@ -62,6 +82,9 @@ def test_a_dead_letter_is_mended_once_and_for_all(shop: Installation) -> None:
     assert (row["state"], row["later"]) == ("repaired", 1)
     assert row["repaired_by"] == "fixed by ada: rename /body/rating /body/score; cast /body/score integer"
     assert rows(shop, "SELECT score FROM v_touchpoints WHERE event_id = 's-2'") == [{"score": 9}]
+
+    # The record that mends it says so: were it refused after all, that would be no second dead letter.
+    assert [name for name in named_by(shop) if name] == [place]
 
     # It is not offered again; sent again all the same, it is stored once.
     assert shop("rejected", "fix", place, *patch).code == 1

@@ -1,13 +1,16 @@
 """Who may write."""
 
 import base64
+import hmac
 import os
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
 
+from pipeline.producers.collector import keys as module
 from pipeline.producers.collector.keys import KeysFileError, WriteKeys, key_in
 
 
@@ -46,6 +49,23 @@ def keys() -> WriteKeys:
 def test_only_a_whole_key_opens(keys: WriteKeys, header: str | None, owner: str | None) -> None:
     found = keys.owner(key_in(header))
     assert (found and found.name) == owner
+
+
+@pytest.mark.parametrize("offered", ["key-1", "kéy:2", "key-", "guess", ""])
+def test_every_key_is_compared_in_constant_time_whichever_fits(
+    keys: WriteKeys, monkeypatch: pytest.MonkeyPatch, offered: str
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(known: bytes, given: bytes) -> bool:
+        compared.append((known, given))
+        return hmac.compare_digest(known, given)
+
+    monkeypatch.setattr(module, "hmac", SimpleNamespace(compare_digest=compare))
+    keys.owner(offered)
+    assert compared == [
+        (sha256(key).digest(), sha256(offered.encode()).digest()) for key in (b"key-1", "kéy:2".encode())
+    ]
 
 
 def test_without_keys_nobody_may_write() -> None:

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from pipeline.config import IdentitySettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint, decode_touchpoint
 from pipeline.producers.admission import LARGEST_EVENT_BYTES, Admission
-from pipeline.producers.errors import InputError
+from pipeline.producers.errors import BrokerUnavailableError, InputError
 from pipeline.producers.importing import Importer, ImportReport
 from pipeline.producers.mapping import RowMapping, read_mapping
 from pipeline.producers.topic import TopicSource, import_topic
@@ -32,20 +32,25 @@ RECORDS = 3_000
 
 
 class Run:
-    def __init__(self, mapping: RowMapping, dies_after: int | None = None) -> None:
+    def __init__(self, mapping: RowMapping, dies_after: int | None = None, *, is_confirmed: bool = True) -> None:
         self.sent: list[EncodedTouchpoint] = []
         self.mapping = mapping
         self._dies_after = dies_after
+        self._is_confirmed = is_confirmed
 
     def send(self, record: EncodedTouchpoint) -> None:
         if len(self.sent) == self._dies_after:
             raise KeyboardInterrupt
         self.sent.append(record)
 
+    def flush(self) -> None:
+        if not self._is_confirmed:
+            raise BrokerUnavailableError("our Kafka does not confirm")
+
     def run(self, source: TopicSource) -> ImportReport:
         admission = Admission(IdentitySettings(), LARGEST_EVENT_BYTES, keeps_receipt=True)
         importer = Importer(admission, self.send, lambda: RECEIVED_AT)
-        return import_topic(source, self.mapping.translate, importer, lambda: None)
+        return import_topic(source, self.mapping.translate, importer, self.flush)
 
     @property
     def ids(self) -> set[str]:
@@ -89,6 +94,18 @@ def test_a_topic_is_imported_once_whatever_interrupts(broker: BrokerServer, mapp
     report = whole.run(TopicSource(broker.bootstrap, topic, "another-group"))
     assert (report.accepted, report.rejected, report.skipped) == (RECORDS, 3, 1)
     assert report.by_reason == {"undecodable": 1, "tombstone": 1, "invalid_value": 1}
+
+
+def test_what_our_kafka_has_not_confirmed_is_read_again(broker: BrokerServer, mapping: RowMapping) -> None:
+    topic = made_topic(broker.bootstrap, "foreign.unconfirmed")
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for number in range(50):
+        producer.produce(topic, order(number))
+    assert producer.flush(10) == 0
+    source = TopicSource(broker.bootstrap, topic, "import-unconfirmed")
+    with pytest.raises(BrokerUnavailableError):
+        Run(mapping, is_confirmed=False).run(source)
+    assert Run(mapping).run(source).accepted == 50
 
 
 def test_settings_that_the_client_does_not_know_are_told(broker: BrokerServer, mapping: RowMapping) -> None:
