@@ -20,7 +20,7 @@ from pipeline.warehouse.errors import translated
 from pipeline.warehouse.tables import IDENTITY_STATEMENTS, TABLES, TOUCHPOINTS
 from pipeline.warehouse.views import views
 
-CLOCK: Final = "now64(3)"
+CLOCK: Final = "now64(3, 'UTC')"
 """How views read the clock; nothing else in them may."""
 _FORM: Final = "%Y%m%dT%H%M%S"
 # Facts of a finished past never wait for a landing, so any stamp before every version does; one that no batch has.

@@ -1,6 +1,7 @@
 """Views are right at once: over duplicates, old rows, other rules, and what is not stitched yet."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,8 @@ from uuid import UUID
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.warehouse.views import core_views
+from pipeline.warehouse.past import CLOCK
+from pipeline.warehouse.views import core_views, views
 from tests.warehouse import rows
 from tests.warehouse.conftest import Shop
 
@@ -206,6 +208,13 @@ def test_touchpoints_landed_twice_and_corrected_show_once(told: Shop) -> None:
 def test_readers_own_join_use_nulls_changes_nothing(told: Shop) -> None:
     sql = "SELECT event_uid, customer_uid, journey_id, visit_id FROM v_touchpoints ORDER BY event_id"
     assert told.read(sql) == told.read(sql + " SETTINGS join_use_nulls = 1")
+
+
+def test_views_know_no_clock_but_the_one_in_utc() -> None:
+    """A server in another time zone would begin its months at another moment, and a past time would not reach it."""
+    for view in views().values():
+        for text in (view.source, *(column.expression for column in view.columns)):
+            assert not re.search(r"\b(now|now64|today|yesterday)\(", text.replace(CLOCK, "")), view.name
 
 
 def test_a_journey_is_open_up_to_and_with_its_gap(shop: Shop, client: Client) -> None:

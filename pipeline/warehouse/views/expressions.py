@@ -40,7 +40,7 @@ def money_map(expression: str) -> str:
 
 def due_pain_points(journey: str | None = None) -> str:
     """Count the pain points of a row of `stitched AS s` that count by now, of one journey or of all."""
-    condition = "isNull(d) OR d <= now64(3)"
+    condition = "isNull(d) OR d <= now64(3, 'UTC')"
     if journey is None:
         return f"toUInt32(arrayCount(d -> {condition}, s.pain_due_at))"
     return f"toUInt32(arrayCount((d, p) -> p = {journey} AND ({condition}), s.pain_due_at, s.pain_journey))"

@@ -54,7 +54,7 @@ def journeys_view() -> View:
     types = "arraySlice(s.step_type, a_first_step, a_touchpoints)"
     channels = "arraySort(arrayDistinct(arraySlice(s.step_channel, a_first_step, a_touchpoints)))"
     stages = f"arraySort(arrayDistinct(arrayMap(x -> {stage_of('x')}, arrayDistinct({types}))))"
-    is_open = f"a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) >= now64(3)"
+    is_open = f"a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) >= now64(3, 'UTC')"
     return View(
         name="v_journeys",
         comment="Journeys: all touchpoints of a customer from one long silence to the next, across channels.",

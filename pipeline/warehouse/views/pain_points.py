@@ -43,7 +43,7 @@ def pain_points_view() -> View:
         ),
         source=(
             f"FROM {{db}}.stitched AS s FINAL\nARRAY JOIN {arrays}\n"
-            f"WHERE {ANCHORS} AND (isNull(a_due_at) OR a_due_at <= now64(3))"
+            f"WHERE {ANCHORS} AND (isNull(a_due_at) OR a_due_at <= now64(3, 'UTC'))"
         ),
         question="What hurts, and is it getting worse?",
         example="SELECT toMonday(occurred_at) AS week, kind, count() AS pain_points,\n"

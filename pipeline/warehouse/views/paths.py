@@ -17,7 +17,7 @@ BAD_ENDS: tuple[str, ...] = ("bad_review", "churned", "low_score")
 _KINDS = ", ".join(quote_text(kind) for kind in BAD_ENDS)
 
 BAD_JOURNEYS = (
-    f"arrayFilter((p, k, v, d) -> (v = 'high' OR k IN ({_KINDS})) AND (isNull(d) OR d <= now64(3)), "
+    f"arrayFilter((p, k, v, d) -> (v = 'high' OR k IN ({_KINDS})) AND (isNull(d) OR d <= now64(3, 'UTC')), "
     "s.pain_journey, s.pain_kind, s.pain_severity, s.pain_due_at)"
 )
 """Indexes of the journeys of a row of `stitched AS s` that end badly by now."""
@@ -37,7 +37,7 @@ def paths_view() -> View:
     channels = "arraySlice(s.step_channel, a_first_step, a_touchpoints)"
     fields = ["id", "started_at", "ended_at", "first_step", "touchpoints", "orders", "revenue"]
     arrays = ", ".join(f"s.journey_{name} AS a_{name}" for name in fields)
-    is_open = f"a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) >= now64(3)"
+    is_open = f"a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) >= now64(3, 'UTC')"
     return View(
         name="v_journey_paths",
         comment="Every journey as a path of types, of stages and of channels, its length, and whether it ends badly.",

@@ -17,7 +17,7 @@ from pipeline.warehouse.tables.analysis import PERSONA_RULES
 from pipeline.warehouse.views.expressions import ANCHORS
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 
-NOW_MS: Final = "toUnixTimestamp64Milli(now64(3))"
+NOW_MS: Final = "toUnixTimestamp64Milli(now64(3, 'UTC'))"
 FOREVER: Final = 2**62
 _MS: Final = "toUnixTimestamp64Milli"
 _ORDERED: Final = "t.type = 'order.placed' AND t.order_id != ''"

@@ -47,7 +47,7 @@ ARRAY JOIN s.e_journeys AS a_journey, s.e_stages AS a_stage, s.e_times AS a_ente
 
 def journey_stages_view() -> View:
     """Declare `v_journey_stages`."""
-    is_open = f"s.journey_ended_at[a_journey] + toIntervalMillisecond({JOURNEY_GAP_MS}) >= now64(3)"
+    is_open = f"s.journey_ended_at[a_journey] + toIntervalMillisecond({JOURNEY_GAP_MS}) >= now64(3, 'UTC')"
     return View(
         name="v_journey_stages",
         comment="The stages of every journey in their order, one row an episode, with what came next.",

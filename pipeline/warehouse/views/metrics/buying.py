@@ -72,7 +72,7 @@ def _delivery_metrics() -> tuple[Metric, ...]:
             dimensions=_DIMENSIONS,
             **_of_parcels(
                 "toInt64(ifNull(came <= promise, false))",
-                "promise <= now64(3) AND (isNotNull(came) OR NOT cancelled)",
+                "promise <= now64(3, 'UTC') AND (isNotNull(came) OR NOT cancelled)",
                 "promise",
             ),
         ),

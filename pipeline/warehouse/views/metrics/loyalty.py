@@ -68,7 +68,7 @@ def _journey_metrics() -> tuple[Metric, ...]:
 
 
 def _customer_metrics() -> tuple[Metric, ...]:
-    judged = f"first.1 <= now64(3) - {WINDOW}"
+    judged = f"first.1 <= now64(3, 'UTC') - {WINDOW}"
     said = dims("products", channel="first.3", campaign="first.4")
     bought_again = f"toInt64(notEmpty(later) AND later[1] <= first.1 + {WINDOW})"
     by_currency = within("currency", "currency", "said.7", channel="said.5", campaign="said.6")
@@ -143,7 +143,7 @@ def _recovery_metrics() -> tuple[Metric, ...]:
             source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {_WILSON}",
             dimensions=("complaint", "channel", "product"),
             **_complaints(
-                f"complaint.1 <= now64(3) - {WINDOW}",
+                f"complaint.1 <= now64(3, 'UTC') - {WINDOW}",
                 f"toInt64(arrayExists(o -> o > complaint.1 AND o <= complaint.1 + {WINDOW}, ordered))",
                 f"resolved_at <= complaint.1 + {WINDOW}",
             ),
@@ -173,7 +173,7 @@ def _over_journeys() -> str:
             ))) AS furthest
     FROM {{db}}.stitched AS s FINAL
     ARRAY JOIN {arrays}, arrayEnumerate(s.journey_id) AS a_index
-    WHERE {ANCHORS} AND a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) < now64(3)"""
+    WHERE {ANCHORS} AND a_ended_at + toIntervalMillisecond({JOURNEY_GAP_MS}) < now64(3, 'UTC')"""
 
 
 def _buyers(said: str, hit: str, condition: str) -> str:
@@ -327,7 +327,8 @@ def _months(customer: str = "") -> str:
     join = joined_customers() if customer else ""
     return f"""
     SELECT first, began, plan, is_over, ends,
-        toUInt32(greatest(0, dateDiff('month', began, if(is_over, least(ends, now64(3)), now64(3))))) AS months,
+        now64(3, 'UTC') AS now,
+        toUInt32(greatest(0, dateDiff('month', began, if(is_over, least(ends, now), now)))) AS months,
         arrayJoin(arrayMap(m -> addMonths(toStartOfMonth(began), m), range(1, 1 + months))) AS month
     FROM
     (
@@ -346,4 +347,4 @@ def _months(customer: str = "") -> str:
         GROUP BY t.subscription_id
         HAVING countIf({started}) > 0
     )
-    WHERE addMonths(month, 1) <= toDate(now64(3))"""
+    WHERE addMonths(month, 1) <= toDate(now64(3, 'UTC'))"""

@@ -45,7 +45,7 @@ def _contact_metrics() -> tuple[Metric, ...]:
             dimensions=("channel", "campaign", "product"),
             **_of_contacts(
                 "NOT unsolved AND uid NOT IN (SELECT e[1] FROM repeats)",
-                "uid NOT IN (SELECT e[-1] FROM repeats) AND at <= now64(3) - INTERVAL 7 DAY",
+                "uid NOT IN (SELECT e[-1] FROM repeats) AND at <= now64(3, 'UTC') - INTERVAL 7 DAY",
             ),
         ),
         Metric(

@@ -196,7 +196,7 @@ def _cohorts() -> View:
     )
     offsets = (
         "SELECT activity, arrayMin(months) AS cohort, arrayMap(m -> dateDiff('month', cohort, m), months) AS offsets,\n"
-        "            range(toUInt32(dateDiff('month', cohort, toDate(now64(3))))) AS whole\n"
+        "            range(toUInt32(dateDiff('month', cohort, toDate(now64(3, 'UTC'))))) AS whole\n"
         f"        FROM\n        (\n        {ordered}\n        UNION ALL\n        {anything}\n        )"
     )
     return View(
