@@ -10,14 +10,17 @@ from contextlib import suppress
 
 import psutil
 
+from pipeline.embedded.warehouse.code_pages import let_go_of_code_pages
 from pipeline.embedded.warehouse.engine import Engine
 
 _INTERVAL_S = 1.0
-# The engine and this process need about 300 MB in any case.
-_LEAST_BYTES = 310_000_000
+# The engine and this process need about 150 MB in any case.
+_LEAST_BYTES = 180_000_000
 # Giving back takes up to 0.1 s of a core, and the pages have to be asked for anew: not for every megabyte.
 _GROWTH_BYTES = 50_000_000
 _AT_LEAST_EVERY = 5
+# What is needed of the code comes back at once, in some ten milliseconds: now and then, and after the start.
+_CODE_EVERY = 60
 
 
 class Relief:
@@ -36,6 +39,7 @@ class Relief:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set."""
+        await asyncio.to_thread(let_go_of_code_pages)
         while not stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _INTERVAL_S)
@@ -44,6 +48,8 @@ class Relief:
     def relieve(self) -> bool:
         """Give freed pages back if there may be many; tell whether that was done."""
         self._looks += 1
+        if self._looks % _CODE_EVERY == 0:
+            let_go_of_code_pages()
         resident_bytes = self._process.memory_info().rss
         has_grown = resident_bytes > self._settled_bytes + _GROWTH_BYTES
         if resident_bytes < _LEAST_BYTES or not (has_grown or self._looks % _AT_LEAST_EVERY == 0):
