@@ -11,7 +11,6 @@ from pipeline.cli.errors import NOT_SO, WRONG_USAGE, CommandError
 from pipeline.cli.output import count, print_json, progress_bar
 from pipeline.cli.reach import Reach
 from pipeline.cli.runfile import read_run
-from pipeline.cli.wait import DEFAULT_TIMEOUT_S, await_visible
 from pipeline.config import Settings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.admission import Admission
@@ -127,11 +126,18 @@ def finish(found: Reach, report: ImportReport, *, must_wait: bool, as_json: bool
         )
     else:
         _tell(report)
-    if must_wait and (behind := await_visible(found, DEFAULT_TIMEOUT_S)):
-        raise CommandError("not everything is visible yet", where="; ".join(map(str, behind)))
+    if must_wait:
+        _await_visible(found)
     _refuse_lost_log(found)
     if report.rejected:
         raise click.exceptions.Exit(NOT_SO)
+
+
+def _await_visible(found: Reach) -> None:
+    from pipeline.cli.wait import DEFAULT_TIMEOUT_S, await_visible  # noqa: PLC0415 - 30 MB that feeding needs not
+
+    if behind := await_visible(found, DEFAULT_TIMEOUT_S):
+        raise CommandError("not everything is visible yet", where="; ".join(map(str, behind)))
 
 
 def _tell(report: ImportReport) -> None:

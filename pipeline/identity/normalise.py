@@ -8,12 +8,13 @@ nothing. It never judges whether a value is plausible: what cannot be parsed as 
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Final
 
 from pipeline.config import IdentitySettings
 from pipeline.identity.phones import e164
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # Printable ASCII that neither begins nor ends with a blank: NFKC and trimming leave it, and its cases are A to Z.
 _PLAIN: Final = "^[!-~](?:[ -~]*[!-~])?$"
@@ -58,12 +59,14 @@ class Normaliser:
                 return True
         return self(kind, value) is not None
 
-    def columns(self, kind: pl.Expr, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    def columns(self, kind: "pl.Expr", value: "pl.Expr") -> "tuple[pl.Expr, pl.Expr]":
         """
         Return whether values are so plain that columns can be normalised, and the normal form of such values.
 
         Where it is, the normal form is what calling this gives; null where the value identifies nobody.
         """
+        import polars as pl  # noqa: PLC0415 - 25 MB that whoever judges one value at a time needs not
+
         is_plain = value.str.contains(_PLAIN) & (kind != "phone")
         lower = value.str.to_lowercase()
         is_nobody = lower.is_in(pl.Series(sorted(self._blocked), dtype=pl.String).implode()) | (

@@ -14,7 +14,7 @@ from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.admission import Admission, Refused
 from pipeline.producers.recent import RecentContents
 
-# 16 bytes of hash cost about 100 in a set: a hundred megabytes at most.
+# 24 MB at most.
 _REMEMBERED_CONTENTS: Final = 1_000_000
 _MOST_FAULTS: Final = 1_000
 _PROGRESS_EVERY: Final = 1_000
@@ -113,12 +113,12 @@ class Importer:
         if isinstance(judged, Refused):
             self.reject(line, judged if place is None else _placed(judged, place))
             return
-        if judged.content in self._recent:
-            self.report.duplicate += 1
-        else:
+        # What cannot be sent ends the import: nothing asks again for what is remembered too early.
+        if self._recent.remember(judged.content):
             self._send(judged.record)
-            self._recent.remember(judged.content)
             self.report.accepted += 1
+        else:
+            self.report.duplicate += 1
         if self._progress is not None:
             self._tell()
 
