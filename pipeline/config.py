@@ -256,7 +256,7 @@ def data_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 
 # How our processes allocate: one thread of polars each, and freed pages go back to the machine within half a second. A
-# buffer of a batch has pages of its own: glibc would soon keep up to 32 MB each among small ones, and give nothing back.
+# buffer of a batch has pages of its own: glibc would soon keep up to 32 MB each among small ones, and give none back.
 _ALLOCATION = {
     "POLARS_MAX_THREADS": "1",
     "_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0",

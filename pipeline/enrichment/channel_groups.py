@@ -93,7 +93,7 @@ CLICK_IDS: tuple[str, ...] = tuple(_CLICK_IDS)
 """Query parameters that mark a paid click."""
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def channel_group(source: str, medium: str, campaign: str, referrer_domain: str, click_id: str) -> str:
     """
     Return the channel group of one combination of where a visitor came from.

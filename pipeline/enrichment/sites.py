@@ -46,7 +46,7 @@ _KIND_OF_HOST = {host: kind for kind, hosts in _HOSTS.items() for host in hosts.
 _SECOND_LEVEL = frozenset(("co", "com", "org", "net", "or", "ne"))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def kind_of_host(host: str) -> SiteKind:
     """Return what the site of a host is, from its closest known parent; the host is in lower case."""
     labels = host.split(".")
