@@ -10,12 +10,15 @@ from rich.console import Group
 from rich.text import Text
 
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.errors import CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
+from pipeline.cli.wording import amounts
 from pipeline.config_types import parse_duration
 from pipeline.findings.lifetime import MODEL_VERSION, Buyers, Buying, Worth, fit_buying, fit_worth
+from pipeline.findings.lifetime_ranges import of_all, of_customers
 
 Row = dict[str, Any]
 
@@ -75,10 +78,8 @@ def clv(invocation: Invocation, /, *, horizon: str, currency: str | None, limit:
     """
     weeks = _weeks(horizon)
     rows = Warehouse(reach(invocation).analyst_url).rows(_BOUGHT)
-    names = sorted({str(row["currency"]) for row in rows if currency in (None, row["currency"])})
-    told = [forecast(name, [row for row in rows if row["currency"] == name], weeks) for name in names]
-    for one in told:
-        one["customers"] = one["customers"][:limit]
+    names = _chosen(currency, sorted({str(row["currency"]) for row in rows}))
+    told = [forecast(name, [row for row in rows if row["currency"] == name], weeks, limit) for name in names]
     if as_json:
         print_json({"model": "BG/NBD, gamma-gamma", "model_version": MODEL_VERSION, "weeks": weeks, "currencies": told})
     elif told:
@@ -87,14 +88,25 @@ def clv(invocation: Invocation, /, *, horizon: str, currency: str | None, limit:
         console().print("No orders with an amount.")
 
 
-def forecast(currency: str, rows: Sequence[Mapping[str, Any]], weeks: float) -> Row:
+def _chosen(currency: str | None, known: Sequence[str]) -> Sequence[str]:
+    if currency is None:
+        return known
+    name = currency.upper()
+    if name not in known:
+        there_are = f"there are orders in {', '.join(known)}" if known else "there are no orders with an amount"
+        raise CommandError(f"no order is in {name}", remedy=there_are)
+    return [name]
+
+
+def forecast(currency: str, rows: Sequence[Mapping[str, Any]], weeks: float, limit: int) -> Row:
     """
-    Forecast the orders and amounts of one currency.
+    Forecast the orders and amounts of one currency, with 95 % intervals.
 
     Args:
         currency: ISO 4217.
         rows: customer_uid, repeats, last, known, minor, first_minor of each customer.
         weeks: How far to look ahead.
+        limit: Most customers that are told.
 
     Returns:
         What was fitted, the sums, and the customers by expected value; `customers` is empty and `why_not` says why
@@ -110,24 +122,37 @@ def forecast(currency: str, rows: Sequence[Mapping[str, Any]], weeks: float) -> 
     if worth.q <= 1:
         return {**summary, "why_not": "amounts differ so much between customers that they have no mean"}
     orders, value = buying.expected(buyers, weeks), worth.expected(buyers)
-    alive = buying.alive(buyers)
+    minor = [round(float(number)) for number in orders * value]
+    best = sorted(range(len(rows)), key=lambda at: (-minor[at], rows[at]["customer_uid"]))[:limit]
+    ranges, alive = of_customers(buying, worth, buyers.some(best), weeks), buying.alive(buyers)
     customers = [
         {
-            "customer_uid": row["customer_uid"],
-            "order_days": int(row["repeats"]) + 1,
+            "customer_uid": rows[at]["customer_uid"],
+            "order_days": int(rows[at]["repeats"]) + 1,
             "alive": round(float(alive[at]), 4),
             "expected_orders": round(float(orders[at]), 3),
+            "orders_low": int(ranges.orders_low[place]),
+            "orders_high": int(ranges.orders_high[place]),
             "expected_order_minor": round(float(value[at])),
-            "expected_minor": round(float(orders[at] * value[at])),
+            "expected_minor": minor[at],
+            "minor_low": round(float(ranges.value_low[place])),
+            "minor_high": round(float(ranges.value_high[place])),
         }
-        for at, row in enumerate(rows)
+        for place, at in enumerate(best)
     ]
-    customers.sort(key=lambda one: (-one["expected_minor"], one["customer_uid"]))
+    all_orders, all_value = of_all(buying, worth, buyers, weeks)
     totals = {
-        "expected_orders": round(sum(one["expected_orders"] for one in customers)),
-        "expected_minor": sum(one["expected_minor"] for one in customers),
+        "expected_orders": round(sum(round(float(number), 3) for number in orders)),
+        **_range("orders", all_orders),
+        "expected_minor": sum(minor),
+        **_range("minor", all_value),
     }
     return {**summary, **totals, **_parameters(buying, worth), "customers": customers}
+
+
+def _range(name: str, ends: tuple[float, float] | None) -> Row:
+    low, high = (None, None) if ends is None else (round(end) for end in ends)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _buyers(rows: Sequence[Mapping[str, Any]]) -> Buyers:
@@ -158,17 +183,29 @@ def _laid_out(one: Row) -> tuple[Any, ...]:
     title = Text(f"{one['currency']}: {one['n']:,} customers, {one['n_repeat']:,} came again", style="bold")
     if one["why_not"]:
         return title, Text(f"{one['why_not'][0].upper()}{one['why_not'][1:]}.\n")
-    sums = Text(f"to be expected: {one['expected_orders']:,} orders, {one['expected_minor']:,} minor units")
-    columns = ("order days", "still there", "orders to come", "each", "value")
+    orders = f"{one['expected_orders']:,} orders ({one['orders_low']:,} to {one['orders_high']:,})"
+    sums = Text(f"to be expected, with 95 % intervals: {orders}, {_money(one, 'expected_minor')} ({_ends(one, one)})")
+    columns = ("order days", "still there", "orders to come", "each", "value", "95 % interval")
     rows = [
         (
             each["customer_uid"],
             each["order_days"],
             f"{each['alive']:.0%}",
-            f"{each['expected_orders']:.2f}",
-            each["expected_order_minor"],
-            each["expected_minor"],
+            f"{each['expected_orders']:.2f} ({each['orders_low']} to {each['orders_high']})",
+            amounts({one["currency"]: each["expected_order_minor"]}),
+            amounts({one["currency"]: each["expected_minor"]}),
+            _ends(one, each),
         )
         for each in one["customers"]
     ]
     return title, sums, table("", ("customer", *columns), rows, columns), Text("")
+
+
+def _money(one: Row, name: str) -> str:
+    return amounts({one["currency"]: one[name]})
+
+
+def _ends(one: Row, what: Row) -> str:
+    if what["minor_low"] is None:
+        return "amounts differ too much for an interval"
+    return " to ".join(amounts({one["currency"]: what[name]}) for name in ("minor_low", "minor_high"))

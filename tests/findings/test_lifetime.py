@@ -70,7 +70,7 @@ def test_values_by_hand() -> None:
 def test_of_too_few_nothing_is_said() -> None:
     row = {"customer_uid": "a", "repeats": 0, "last": 0, "known": 10, "minor": 100, "first_minor": 100}
     for rows in ([], [row], [row] * 500):
-        told = forecast("EUR", rows, 52)
+        told = forecast("EUR", rows, 52, 10)
         assert (told["customers"], told["n"], "needs 100 customers" in told["why_not"]) == ([], len(rows), True)
 
 
@@ -110,5 +110,13 @@ def test_the_command_reads_each_currency_by_itself(
     assert sum(each["order_days"] for each in euros["customers"]) == len(
         {(e["identities"][0]["value"], e["occurred_at"]) for e in landed if e["amount"]["currency"] == "EUR"}
     )
-    assert "EUR: 119 customers" in run_here("clv", "--currency", "EUR").out
+    assert euros["orders_low"] <= euros["expected_orders"] <= euros["orders_high"]
+    assert euros["minor_low"] < euros["expected_minor"] < euros["minor_high"]
+    assert all(each["orders_low"] <= each["expected_orders"] <= each["orders_high"] for each in euros["customers"])
+    assert all(each["minor_low"] <= each["expected_minor"] <= each["minor_high"] for each in euros["customers"])
+    shown = run_here("clv", "--currency", "eur", "--horizon", "70d").out
+    assert "EUR: 119 customers" in shown
+    assert f"{euros['expected_minor'] / 100:,.2f} EUR ({euros['minor_low'] / 100:,.2f} EUR to " in shown
+    unknown = run_here("clv", "--currency", "JPY")
+    assert (unknown.code, "there are orders in EUR, USD" in unknown.err) == (1, True)
     assert run_here("clv", "--horizon", "soon").code == 2
