@@ -41,6 +41,8 @@ COUNTS: Final = {
 }
 """Cases and hits by kind, segment, value and day; segment and value are empty for all cases together."""
 
+Name = tuple[str, str, str]
+
 _MOST_OF_A_SERIES: Final = 20
 _WEEKDAY_LOG_P: Final = float(np.log(0.001))
 _LATEST_END: Final = timedelta(days=1)
@@ -137,18 +139,24 @@ def find_candidates(counts: pl.DataFrame, rules: IncidentRules) -> list[Candidat
     Returns:
         Candidates, the least likely by chance first.
     """
-    series = dict(_series(counts))
-    log_level = tarone_log_level([least_log_p(stretches(each, rules)) for each in series.values()], rules.level)
-    correction = float(np.log(rules.level)) - log_level
-    found = [
-        replace(candidate, log_p=min(0.0, candidate.log_p + correction))
-        for name, each in series.items()
-        for candidate in _of_series(name, each, log_level, rules)
-    ]
+    of_kinds: dict[str, dict[Name, Series]] = {}
+    for name, each in _series(counts):
+        of_kinds.setdefault(name[0], {})[name] = each
+    found: list[Candidate] = []
+    for series in of_kinds.values():
+        # Every kind has the same part of the risk, so that one of many segments does not drown one of few cases.
+        level = rules.level / len(of_kinds)
+        log_level = tarone_log_level([least_log_p(stretches(each, rules)) for each in series.values()], level)
+        correction = float(np.log(rules.level)) - log_level
+        found += [
+            replace(candidate, log_p=min(0.0, candidate.log_p + correction))
+            for name, each in series.items()
+            for candidate in _of_series(name, each, log_level, rules)
+        ]
     return sorted(found, key=order_of)
 
 
-def _series(counts: pl.DataFrame) -> Iterator[tuple[tuple[str, str, str], Series]]:
+def _series(counts: pl.DataFrame) -> Iterator[tuple[Name, Series]]:
     days = counts.with_columns(pl.col("day").cast(pl.Int32).cast(pl.Int64))
     for name, rows in sorted(days.group_by("kind", "segment", "value")):
         day = rows["day"].to_numpy()
@@ -160,9 +168,7 @@ def _series(counts: pl.DataFrame) -> Iterator[tuple[tuple[str, str, str], Series
         yield (kind, segment, value), Series(first, cases, hits)
 
 
-def _of_series(
-    name: tuple[str, str, str], series: Series, log_level: float, rules: IncidentRules
-) -> Iterator[Candidate]:
+def _of_series(name: Name, series: Series, log_level: float, rules: IncidentRules) -> Iterator[Candidate]:
     """Find one stretch after the other: what was found is taken out, so that it hides no other."""
     left = Series(series.first_day, series.cases.copy(), series.hits.copy())
     for _ in range(_MOST_OF_A_SERIES):
@@ -231,6 +237,25 @@ def _holds(series: Series, one: Stretches, log_level: float, rules: IncidentRule
         return True
     against = replace(one, outside_n=np.array([n]), outside_k=np.array([k]))
     return bool(_is_strong(against, rules)[0] and log_p(against)[0] <= _WEEKDAY_LOG_P)
+
+
+def stands_out_without(candidate: Candidate, explained: int, rules: IncidentRules) -> bool:
+    """
+    Tell whether a candidate would be one if so many of its hits had not happened.
+
+    Their cases are taken out with them; those that did not hit stay, which speaks against it.
+    """
+    left = replace(candidate, cases=candidate.cases - explained, hits=candidate.hits - explained)
+    if left.cases < rules.least_cases or left.hits < rules.least_hits:
+        return False
+    whole, rest = _as_stretch(candidate), _as_stretch(left)
+    corrected = candidate.log_p + log_p(rest)[0] - log_p(whole)[0]
+    return bool(_is_strong(rest, rules)[0] and corrected <= np.log(rules.level))
+
+
+def _as_stretch(one: Candidate) -> Stretches:
+    days = (one.first_day, one.end_day, one.cases, one.hits, one.baseline_cases, one.baseline_hits)
+    return Stretches(*(np.array([number], dtype=np.int64) for number in days))
 
 
 def order_of(candidate: Candidate) -> tuple[object, ...]:

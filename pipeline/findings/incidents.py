@@ -2,7 +2,8 @@
 Incidents: when and where something went wrong more often than around that time, and whom it hit.
 
 The rule owned here: one incident, many traces. What hit mostly the customers of incidents that explain more is told as
-a part of these and not as one of its own.
+a part of these and not as one of its own, unless it stands out among the other customers as well: two troubles may meet
+the same people.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from pipeline.findings.candidates import Candidate, order_of
+from pipeline.findings.candidates import Candidate, order_of, stands_out_without
 from pipeline.findings.intervals import newcombe
 from pipeline.findings.rules import IncidentRules
 
@@ -25,6 +26,22 @@ HITS: Final = {
     "event_uid": pl.String(),
 }
 """The cases that hurt, one row for each segment that they are in."""
+
+SIGNS: Final = frozenset(
+    {
+        "abandoned_checkout",
+        "bad_review",
+        "churned",
+        "complaint",
+        "low_score",
+        "rage_click",
+        "reopened_ticket",
+        "repeat_contact",
+        "ui_error",
+        "unresolved_contact",
+    }
+)
+"""Kinds that say that something was wrong, by how it ended or showed; the others say what, and are told first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +96,14 @@ def find_incidents(
     """
     roots: list[_Root] = []
     explained: set[str] = set()
-    for candidate in sorted(candidates, key=lambda one: (-one.weight, order_of(one))):
+    for candidate in sorted(candidates, key=lambda one: (one.kind in SIGNS, -one.weight, order_of(one))):
         theirs = _hits_of(candidate, hits)
         customers = set(theirs["customer_uid"])
         if len(customers) < rules.least_customers:
             continue
-        if roots and len(explained & customers) >= rules.same_cause * len(customers):
+        if len(explained & customers) >= rules.same_cause * len(customers) and not _is_another(
+            candidate, theirs.filter(~pl.col("customer_uid").is_in(explained)), rules
+        ):
             max(roots, key=lambda root: len(root.customers & customers)).seen_as.append(candidate)
         else:
             roots.append(_Root(candidate, theirs, customers, []))
@@ -99,6 +118,13 @@ class _Root:
     hits: pl.DataFrame
     customers: set[str]
     seen_as: list[Candidate]
+
+
+def _is_another(candidate: Candidate, left: pl.DataFrame, rules: IncidentRules) -> bool:
+    """Tell whether it is an incident of its own among the customers whom no other has hit."""
+    if left["customer_uid"].n_unique() < rules.least_customers:
+        return False
+    return stands_out_without(candidate, candidate.hits - len(left), rules)
 
 
 def _incident(rank: int, root: _Root, examples: int) -> Incident:

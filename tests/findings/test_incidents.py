@@ -194,3 +194,66 @@ def test_causes_have_all_cases_of_their_kind_as_base() -> None:
     )
     both = with_causes(counts((paid, [(5, 1), (6, 3)])), causes).filter(segment="code").sort("day")
     assert both.select("day", "cases", "hits").rows() == [(MONDAY, 5, 0), (MONDAY + timedelta(days=1), 6, 2)]
+
+
+def people(first: int, end: int) -> list[str]:
+    return [f"c{number:02d}" for number in range(first, end)]
+
+
+def two_troubles(shared: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Forty late parcels, and two weeks later twenty returns without a refund, of whom so many had waited too."""
+    returns: Name = ("stalled_return", "", "")
+    made = counts(
+        (EVERYTHING, [*[(10, 0)] * 30, *[(10, 10)] * 4, *[(10, 0)] * 40]),
+        (returns, [*[(5, 0)] * 44, *[(5, 5)] * 4, *[(5, 0)] * 30]),
+    )
+    hit = hits(
+        *((EVERYTHING, 30 + day, people(10 * day, 10 * day + 10)) for day in range(4)),
+        *((returns, 44 + day, people(40 - shared + 5 * day, 40 - shared + 5 * day + 5)) for day in range(4)),
+    )
+    return made, hit
+
+
+@pytest.mark.parametrize(("shared", "told"), [(0, 2), (9, 2), (10, 2), (14, 1), (20, 1)])
+def test_two_troubles_that_meet_the_same_customers_are_two(shared: int, told: int) -> None:
+    """
+    Half of those whose refund is missing had a late parcel before; the other ten alone would be an incident.
+
+    Where six are left they are too few cases to be one, and what they have is told as seen of the other.
+    """
+    made, hit = two_troubles(shared)
+    rules = IncidentRules()
+    found = find_incidents(find_candidates(made, rules), hit, rules)
+    assert [each.what.kind for each in found] == ["late_delivery", "stalled_return"][:told]
+    assert sum(len(each.seen_as) for each in found) == 2 - told
+
+
+def test_what_was_wrong_is_told_before_that_something_was() -> None:
+    """Chats of the bot solve nothing and the bot loops, for the same people; the first has the purer rate."""
+    solved: Name = ("unresolved_contact", "channel", "bot")
+    loop: Name = ("bot_loop", "", "")
+    made = counts(
+        (solved, [*[(2, 0)] * 20, *[(5, 5)] * 3, *[(2, 0)] * 20]),
+        (loop, [*[(2, 0)] * 20, *[(6, 5)] * 3, *[(2, 0)] * 20]),
+    )
+    hit = hits(*((name, 20 + day, people(5 * day, 5 * day + 5)) for name in (solved, loop) for day in range(3)))
+    rules = IncidentRules()
+    candidates_ = find_candidates(made, rules)
+    weights = {each.kind: each.weight for each in candidates_}
+    assert weights["unresolved_contact"] > weights["bot_loop"]
+    (found,) = find_incidents(candidates_, hit, rules)
+    assert found.what.kind == "bot_loop"
+    assert [each.kind for each in found.seen_as] == ["unresolved_contact"]
+
+
+def test_many_series_of_one_kind_do_not_drown_another() -> None:
+    """Two hundred quiet products beside sixteen bot loops: these would be lost if all were one family."""
+    loop = (("bot_loop", "", ""), [*[(1, 0)] * 8, (5, 5), (3, 3), (9, 8), *[(1, 0)] * 6])
+    products: list[tuple[Name, Sequence[Day]]] = [
+        (("product_flaw", "product", f"p{number}"), [(1, number % 2)] * 80) for number in range(200)
+    ]
+    alone = find_candidates(counts(loop), IncidentRules())
+    among = find_candidates(counts(loop, *products), IncidentRules())
+    assert [each.kind for each in among] == ["bot_loop"]
+    # Its p-value is about twice what it was, for there are two kinds now; of one family it would be fifty times that.
+    assert among[0].p_value == pytest.approx(2 * alone[0].p_value, rel=0.2)

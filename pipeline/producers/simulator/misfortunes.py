@@ -24,9 +24,11 @@ def suffer_flaw(scene: Scene) -> None:
     order = _buy(scene, window.start + scene.rng.randrange(9) * DAY, FLAWED_PRODUCT)
     if order is None:
         return
-    scene.stories.strike(FLAW, order.at)
     delivery = deliver(scene, order)
     sends_back = scene.chance(0.65)
+    # A low review of a parcel that came late or broken says nothing of the product: nobody could see the flaw in it.
+    if sends_back or not (delivery.is_late or delivery.is_damaged):
+        scene.stories.strike(FLAW, order.at)
     if sends_back:
         send_back(scene, order, delivery, is_flawed=True)
     if not sends_back or scene.chance(0.3):
