@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.journey_filters import milliseconds
 from pipeline.findings.candidates import COUNTS, Candidate, with_causes
 from pipeline.findings.incidents import HITS
 from pipeline.warehouse.ddl import quote_text
@@ -63,8 +64,8 @@ def read_hits(warehouse: Warehouse, candidates: Sequence[Candidate]) -> pl.DataF
         series = sorted({(one.kind, one.segment, one.value) for one in candidates})
         listed = ", ".join(f"({', '.join(map(quote_text, name))})" for name in series)
         span = {
-            "since": _milliseconds(min(one.from_at for one in candidates)),
-            "until": _milliseconds(max(one.until_at for one in candidates)),
+            "since": str(milliseconds(min(one.from_at for one in candidates))),
+            "until": str(milliseconds(max(one.until_at for one in candidates))),
         }
         rows = warehouse.rows(_HITS.replace("{series}", listed), span)
     frame = pl.DataFrame([_numbered(row, "at") for row in rows], schema=schema)
@@ -81,10 +82,6 @@ def read_details(
         at = datetime.fromtimestamp(int(row["at"]) / 1000, UTC)
         told.setdefault((row["customer"], row["kind"]), []).append((at, row["detail"]))
     return told
-
-
-def _milliseconds(at: datetime) -> str:
-    return str(round(at.timestamp() * 1000))
 
 
 def _numbered(row: Row, name: str) -> Row:

@@ -74,9 +74,9 @@ def choose(options: Mapping[str, Any], *, by_time: bool = True) -> Chosen:
     return Chosen(" AND ".join(conditions), parameters)
 
 
-def milliseconds(day: datetime) -> int:
-    """Return the begin of a day (UTC) in milliseconds since 1970."""
-    return round(day.replace(tzinfo=UTC).timestamp() * 1000)
+def milliseconds(at: datetime) -> int:
+    """Return a time of UTC, whether it says so or not, in milliseconds since 1970."""
+    return round(at.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def stage_order(stage: str) -> int:

@@ -17,7 +17,7 @@ from pipeline.cli.reach import reach
 # The pair of types tells for itself where a journey takes it first; pairs of stages and channels do not.
 _QUERY: Final = """
 SELECT from_{by} AS `from`, to_{by} AS `to`, count() AS times,
-    round(times / sum(times) OVER (PARTITION BY from_{by}), 4) AS share,
+    times / sum(times) OVER (PARTITION BY from_{by}) AS share,
     {journeys} AS journeys,
     quantileExactInclusiveOrNull(0.5)(seconds) AS median_seconds,
     quantileExactInclusiveOrNull(0.9)(seconds) AS p90_seconds,

@@ -1,7 +1,6 @@
 """`throughline painpoints`: what hurts, where and whom, as a table with examples to read first."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -11,6 +10,7 @@ from rich.text import Text
 from pipeline.cli.clickhouse import Warehouse
 from pipeline.cli.impact import show_impacts
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
+from pipeline.cli.journey_filters import milliseconds
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
@@ -123,7 +123,7 @@ def _statement(ways: Sequence[str], options: Mapping[str, Any]) -> tuple[str, di
     for name, operator in (("since", ">="), ("until", "<")):
         if options[name] is not None:
             conditions.append(f"p.occurred_at {operator} fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')")
-            parameters[name] = str(_milliseconds(options[name]))
+            parameters[name] = str(milliseconds(options[name]))
     is_in_time = [way for way in ways if way in ("week", "day")]
     numbers = ", ".join(str(number) for number in range(1, len(ways) + 1))
     sql = _QUERY
@@ -136,10 +136,6 @@ def _statement(ways: Sequence[str], options: Mapping[str, Any]) -> tuple[str, di
     }.items():
         sql = sql.replace(place, text)
     return sql, parameters
-
-
-def _milliseconds(day: datetime) -> int:
-    return round(day.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _laid_out(ways: Sequence[str], rows: Sequence[Row]) -> Table:

@@ -17,7 +17,7 @@ from pipeline.cli.reach import reach
 from pipeline.cli.wording import amounts, name_type
 
 _QUERY: Final = """
-SELECT {by}s AS path, count() AS journeys, round(journeys / sum(journeys) OVER (), 4) AS share,
+SELECT {by}s AS path, count() AS journeys, journeys / sum(journeys) OVER () AS share,
     quantileExactInclusive(0.5)(seconds) AS median_seconds, countIf(is_open) AS open, sum(p.orders) AS orders,
     sumMap(p.revenue) AS revenue, countIf(p.ends_badly) AS ends_badly,
     round(ends_badly / journeys, 4) AS share_ends_badly, min(journey_id) AS example_journey_id

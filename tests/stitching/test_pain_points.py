@@ -127,6 +127,9 @@ def test_sentences_of_a_failed_payment() -> None:
     assert pains(failed)[0]["pain_detail"] == "The payment of order o-1 failed and no payment of it followed."
     paid = fact(ANNA, 2, DAY + 5 * MINUTE, "payment.made", order_id="o-1")
     assert pains(failed, paid)[0]["pain_detail"] == "The payment of order o-1 failed; it was paid 5 minutes later."
+    for after, told in ((HOUR, "60 minutes"), (HOUR + 1, "more than 60 minutes"), (HOUR + MINUTE, "61 minutes")):
+        paid = fact(ANNA, 2, DAY + after, "payment.made", order_id="o-1")
+        assert pains(failed, paid)[0]["pain_detail"].endswith(f"; it was paid {told} later.")
     assert pains(fact(ANNA, 1, DAY, "payment.failed"))[0]["pain_detail"] == "A payment failed."
 
 

@@ -88,9 +88,9 @@ def test_what_follows_what_is_counted_with_its_time_and_end(told: Told) -> None:
     # Pages lead to products after 60, 180 and 600 s; nine of ten take 180 + 0.8 × 420.
     assert read == [
         ("(start)", PAGE, 2, 1.0, 2, None, None, 1, 0.5),
-        (PRODUCT, "(end)", 1, 0.3333, 1, None, None, 0, 0.0),
-        (PRODUCT, MAIL, 1, 0.3333, 1, 60.0, 60.0, 1, 1.0),
-        (PRODUCT, PAGE, 1, 0.3333, 1, 60.0, 60.0, 1, 1.0),
+        (PRODUCT, "(end)", 1, 1 / 3, 1, None, None, 0, 0.0),
+        (PRODUCT, MAIL, 1, 1 / 3, 1, 60.0, 60.0, 1, 1.0),
+        (PRODUCT, PAGE, 1, 1 / 3, 1, 60.0, 60.0, 1, 1.0),
         (MAIL, "(end)", 1, 1.0, 1, None, None, 1, 1.0),
         (PAGE, PRODUCT, 3, 1.0, 2, 180.0, 516.0, 1, 0.5),
     ]
@@ -173,12 +173,12 @@ def test_variants_collapse_repeats_and_add_up_money_by_currency(told: Told) -> N
     )
     both, money = 2, {"EUR": 100, "USD": 50}
     assert read == [
-        ("channel", ["web"], both, 0.6667, 300.0, 2, money),
-        ("channel", ["phone"], 1, 0.3333, 0.0, 0, {}),
-        ("stage", ["discover", "buy"], both, 0.6667, 300.0, 2, money),
-        ("stage", ["support"], 1, 0.3333, 0.0, 0, {}),
-        ("type", [PAGE, ORDER], both, 0.6667, 300.0, 2, money),
-        ("type", [CALL], 1, 0.3333, 0.0, 0, {}),
+        ("channel", ["web"], both, 2 / 3, 300.0, 2, money),
+        ("channel", ["phone"], 1, 1 / 3, 0.0, 0, {}),
+        ("stage", ["discover", "buy"], both, 2 / 3, 300.0, 2, money),
+        ("stage", ["support"], 1, 1 / 3, 0.0, 0, {}),
+        ("type", [PAGE, ORDER], both, 2 / 3, 300.0, 2, money),
+        ("type", [CALL], 1, 1 / 3, 0.0, 0, {}),
     ]
 
 
@@ -322,3 +322,16 @@ def test_other_rules_do_not_show(told: Told) -> None:
     told.shop.client.command("INSERT INTO active_rules VALUES (2, now64(6))")
     for view in (*GROUPED, *SINGLE):
         assert told.read(f"SELECT * FROM {view}") == []
+
+
+def test_shares_add_up_to_one_exactly_enough(told: Told) -> None:
+    """Seven ways out of one type, and seven variants: thirds and sevenths rounded to four digits would not."""
+    for number in range(7):
+        told.tell(number, (0, PAGE), *((1 + step, PRODUCT if step % 2 else CALL) for step in range(number)))
+    for view, parted_by in (
+        ("v_variants", "level"),
+        ("v_directly_follows", "from_type"),
+        ("v_stage_times", "from_stage"),
+    ):
+        sums = told.read(f"SELECT sum(share) FROM {view} GROUP BY {parted_by}")
+        assert sums and all(row == (pytest.approx(1, abs=1e-9),) for row in sums), view

@@ -5,10 +5,14 @@ The rule owned here: every `payment.failed` is one pain point, and what followed
 that mended it must be of the same order and customer and not earlier than the failure.
 """
 
+from typing import Final
+
 import polars as pl
 
 from pipeline.config_pain import PainPointSettings
-from pipeline.stitching.pain.found import HOUR_MS, found, spoken
+from pipeline.stitching.pain.found import HOUR_MS, MINUTE_MS, found, spoken
+
+_JUST_OVER: Final = "more than 60 minutes"
 
 
 def failed_payments(steps: pl.DataFrame, _settings: PainPointSettings) -> pl.DataFrame:
@@ -30,6 +34,8 @@ def failed_payments(steps: pl.DataFrame, _settings: PainPointSettings) -> pl.Dat
     )
     after_ms = (pl.col("paid_at") - pl.col("occurred_at")).dt.total_milliseconds()
     soon = (after_ms <= HOUR_MS).fill_null(value=False)
+    # Rounded down it would be the sixty minutes that it took more than.
+    just_over = ~soon & (after_ms < HOUR_MS + MINUTE_MS)
     payment = (
         pl.when(pl.col("order_id") != "")
         .then(pl.format("The payment of order {}", "order_id"))
@@ -37,7 +43,11 @@ def failed_payments(steps: pl.DataFrame, _settings: PainPointSettings) -> pl.Dat
     )
     outcome = (
         pl.when(after_ms.is_not_null())
-        .then(pl.format("; it was paid {} later.", spoken(after_ms)))
+        .then(
+            pl.format(
+                "; it was paid {} later.", pl.when(just_over).then(pl.lit(_JUST_OVER)).otherwise(spoken(after_ms))
+            )
+        )
         .when(pl.col("order_id") != "")
         .then(pl.lit(" and no payment of it followed."))
         .otherwise(pl.lit("."))

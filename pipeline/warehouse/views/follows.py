@@ -86,7 +86,7 @@ def directly_follows_view() -> View:
     """Declare `v_directly_follows`."""
     bad = "countIf(t.is_first AND t.ends_badly)"
     journeys = "countIf(t.is_first)"
-    of_from = "round(count() / sum(count()) OVER (PARTITION BY t.from_type), 4)"
+    of_from = "count() / sum(count()) OVER (PARTITION BY t.from_type)"
     return View(
         name="v_directly_follows",
         comment="The directly-follows graph: how often one type follows another, how fast, and how such journeys end.",
@@ -95,7 +95,7 @@ def directly_follows_view() -> View:
                 ("from_type", LOW, "t.from_type", f"What happened before; {START}: the journey begins."),
                 ("to_type", LOW, "t.to_type", f"What happened next; {END}: the journey ends (so far)."),
                 ("times", "UInt64", "count()", "How often."),
-                ("share", "Float64", of_from, "Its share of all that follows from_type."),
+                ("share", "Float64", of_from, "Its share of all that follows from_type; they add up to 1."),
                 ("journeys", "UInt64", journeys, "Journeys in which it happens."),
                 (
                     "median_seconds",

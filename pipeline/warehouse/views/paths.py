@@ -92,8 +92,8 @@ def variants_view() -> View:
                 (
                     "share",
                     "Float64",
-                    "round(count() / sum(count()) OVER (PARTITION BY a_level), 4)",
-                    "Their share of all journeys.",
+                    "count() / sum(count()) OVER (PARTITION BY a_level)",
+                    "Their share of all journeys; those of a level add up to 1.",
                 ),
                 (
                     "median_seconds",
@@ -120,6 +120,6 @@ def variants_view() -> View:
             "GROUP BY a_level, a_path"
         ),
         question="Which ways through the stages are the most frequent, and which end badly?",
-        example="SELECT arrayStringConcat(path, ' → ') AS way, journeys, share, share_ends_badly, orders\n"
-        "FROM v_variants\nWHERE level = 'stage'\nORDER BY journeys DESC, way\nLIMIT 10",
+        example="SELECT arrayStringConcat(path, ' → ') AS way, journeys, round(share, 4) AS part, share_ends_badly,\n"
+        "    orders\nFROM v_variants\nWHERE level = 'stage'\nORDER BY journeys DESC, way\nLIMIT 10",
     )

@@ -100,8 +100,8 @@ def stage_times_view() -> View:
                 (
                     "share",
                     "Float64",
-                    "round(count() / sum(count()) OVER (PARTITION BY e.stage), 4)",
-                    "Its share of all that follows from_stage.",
+                    "count() / sum(count()) OVER (PARTITION BY e.stage)",
+                    "Its share of all that follows from_stage; they add up to 1.",
                 ),
                 (
                     "median_seconds",
@@ -125,7 +125,8 @@ def stage_times_view() -> View:
         ),
         source="FROM {db}.v_journey_stages AS e\nGROUP BY e.stage, e.next_stage",
         question="How long does it take from order to receipt, and from support to what follows?",
-        example="SELECT from_stage, to_stage, times, share, round(median_seconds / 3600, 1) AS median_hours\n"
+        example="SELECT from_stage, to_stage, times, round(share, 4) AS part,\n"
+        "    round(median_seconds / 3600, 1) AS median_hours\n"
         "FROM v_stage_times\nORDER BY from_stage, times DESC, to_stage",
     )
 
