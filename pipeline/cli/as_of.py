@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import click
+from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
@@ -14,6 +15,7 @@ from pipeline.cli.reach import Reach, reach
 from pipeline.cli.rules_state import refuse_what_needs_a_replay
 from pipeline.streaming.past import make_past, url_at
 from pipeline.warehouse.connection import connect
+from pipeline.warehouse.errors import WarehouseRefused
 from pipeline.warehouse.past import Past, Pasts, name_of
 from pipeline.warehouse.rules import Progress
 from pipeline.warehouse.rules_document import RulesUnreadable
@@ -96,6 +98,13 @@ def ensure_past(found: Reach, at: datetime) -> Past:
             return make_past(found.settings, at, told)
         except RulesUnreadable as error:
             raise CommandError(f"the rules of then were {error}") from error
+        except (DriverError, WarehouseRefused) as error:
+            if "ACCESS_DENIED" not in str(error):
+                raise
+            raise CommandError(
+                f"nothing is kept of {at.isoformat()}, and this address may only read",
+                remedy=f"let `throughline as-of {at.isoformat()}` make it once, with the address that workers use",
+            ) from error
 
 
 def _tell(pasts: list[Past], *, as_json: bool, word: str = "kept") -> None:

@@ -21,6 +21,7 @@ from tests.cli.conftest import run_here
 from tests.convergence.dump import differences, dump_of
 from tests.convergence.history import PHONE_REGION, History
 from tests.convergence.inprocess import HASH_KEY, Pipeline
+from tests.embedded.servers import WarehouseServer
 
 IDENTITY = IdentitySettings.model_validate({"hash_key": HASH_KEY, "phone_region": PHONE_REGION})
 
@@ -142,3 +143,27 @@ def test_a_time_has_one_name() -> None:
     at = datetime(2026, 3, 4, 10, 30, 0, 7000, tzinfo=timezone(timedelta(hours=1)))
     assert name_of("shop", at) == "shop_as_of_20260304T093000007Z"
     assert name_of("shop", at.replace(microsecond=0)) == "shop_as_of_20260304T093000Z"
+
+
+def test_who_may_only_read_reads_a_past_that_is_kept_and_is_told_of_one_that_is_not(
+    place: ClickHouseSettings, warehouse: WarehouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An analyst's address reads the database of a past time as it reads today's, and cannot make one."""
+    pipeline = Pipeline(place, IDENTITY)
+    at = datetime(2026, 3, 1, 9, tzinfo=UTC)
+    pipeline.land([touchpoint(1, "web.page_viewed", at)], ms(at))
+    pipeline.stitch()
+    then = ("--as-of", moment(ms(at) + 1))
+    worker = place.url.get_secret_value()
+    analyst = f"{warehouse.analyst_url}/{worker.rsplit('/', 1)[1]}"
+    count = ("query", "SELECT toInt32(count()) AS n FROM v_touchpoints", "--json")
+    monkeypatch.setenv("THROUGHLINE_CLICKHOUSE__URL", analyst)
+    assert run_here(*count).out == '{"n":1}\n'
+    refused = run_here(*count, *then)
+    assert refused.code == 1
+    assert "may only read" in refused.err and "throughline as-of" in refused.err, refused.err
+    monkeypatch.setenv("THROUGHLINE_CLICKHOUSE__URL", worker)
+    asked("as-of", then[1])
+    monkeypatch.setenv("THROUGHLINE_CLICKHOUSE__URL", analyst)
+    assert run_here(*count, *then).out == '{"n":1}\n'
+    assert asked("paths", *then)[0]["journeys"] == 1
