@@ -45,6 +45,21 @@ def test_csat_is_the_upper_quarter_of_the_scale(told: Told) -> None:
     assert told.cell("csat", "chat", "share", dimension="channel") == about((1, 1.0, 0.2065, 1.0))
 
 
+def test_an_answer_beyond_its_scale_counts_nowhere(told: Told) -> None:
+    """Nine without a scale is none of 1 to 5: it may be nearly the best of ten, or a slip; with its scale it counts."""
+    answer(told, "u1", "csat", 9, channel="chat")
+    answer(told, "u2", "csat", 9, channel="web", scale={"scale_min": 0, "scale_max": 10})
+    answer(told, "u3", "csat", 9, channel="sms", scale={"scale_max": 10})
+    answer(told, "u4", "csat", 5.5, channel="app")
+    told.stitch()
+    assert told.cells("csat", "channel") == {
+        ("web", "share"): about((1, 1.0, 0.2065, 1.0)),
+        ("sms", "share"): about((1, 1.0, 0.2065, 1.0)),
+    }
+    assert told.shop.rows("SELECT DISTINCT kind FROM v_pain_points") == []
+    assert told.shop.rows("SELECT sum(n_with) + sum(n_without) FROM v_impact_strata WHERE outcome = 'score'") == [(0,)]
+
+
 def test_ces_and_reviews_are_means_with_students_interval(told: Told) -> None:
     answer(told, "u1", "ces", 7)
     answer(told, "u2", "ces", 5)
