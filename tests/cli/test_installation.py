@@ -77,10 +77,10 @@ def test_run_json_has_what_scripts_need_and_is_private(installation: Installatio
     assert [process["name"] for process in said["processes"]] == NAMES
     for name in ("run.json", "installation.json"):
         assert (installation.folder / name).stat().st_mode & 0o077 == 0
-    with urllib.request.urlopen(f"{said['collector']}/readyz", timeout=5) as answer:
+    with urllib.request.urlopen(f"{said['collector']}/readyz", timeout=30) as answer:
         assert answer.status == 200
     for address in said["metrics"]:
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=30) as answer:
             assert b"throughline_build_info" in answer.read()
 
 

@@ -194,7 +194,7 @@ def test_leftovers_are_ended_by_pid_and_start_time_only(tmp_path: Path) -> None:
             [PartRun("land-1", left.pid, "l", started=born), PartRun("stitch-1", innocent.pid, "l", started=born - 99)],
         ).write(tmp_path)
         assert end_leftovers(tmp_path) == ["land-1"]
-        assert left.wait(5) == -signal.SIGTERM
+        assert left.wait(30) == -signal.SIGTERM
         assert innocent.poll() is None
         assert not (tmp_path / "run.json").exists()
     finally:

@@ -202,7 +202,7 @@ async def test_with_a_spool_events_wait_on_the_disk_while_kafka_is_away(tmp_path
         file.write(b"torn")
     async for house in opened(broker.bootstrap, collector={"spool": str(tmp_path / "spool")}):
         drain = asyncio.create_task(house.stowing.drain(house.health, house.metrics))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while len(house.stored(run)) < 3:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
@@ -218,7 +218,7 @@ async def test_ready_means_that_events_are_taken(tmp_path: Path, spool: dict[str
     limits = {**spool, "spool": str(tmp_path)} if spool else {}
     async for house in opened("127.0.0.1:1", collector=limits):
         watch = asyncio.create_task(_watch_kafka(house.stowing, house.collector, house.health))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while house.health.trouble("kafka") is None:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)

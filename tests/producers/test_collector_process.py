@@ -114,11 +114,11 @@ def test_nothing_that_was_accepted_is_lost_when_it_is_stopped(
 def test_metrics_and_health_are_served(broker: BrokerServer, collector_at: Callable[[str], Running]) -> None:
     running = collector_at(broker.bootstrap)
     assert running.post(page_viewed(1)) == 202
-    with urlopen(f"{running.metrics}/metrics", timeout=5) as response:
+    with urlopen(f"{running.metrics}/metrics", timeout=30) as response:
         text = response.read().decode()
     assert 'throughline_events_total{outcome="stored",stage="collect"} 1.0' in text
     for address in (running.url, running.metrics):
-        with urlopen(f"{address}/readyz", timeout=5) as response:
+        with urlopen(f"{address}/readyz", timeout=30) as response:
             assert response.status == 200
 
 
@@ -130,7 +130,7 @@ def test_bytes_that_are_no_request_are_told_in_a_line(broker: BrokerServer) -> N
         host, port = listening.partition("listens on http://")[2].partition(",")[0].split(":")
         head = b"POST /v1/touchpoints HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 50\r\n\r\n{"
         for sent in (b"\x16\x03\x01 no HTTP\r\n\r\n", head):
-            with socket.create_connection((host, int(port)), timeout=5) as connection:
+            with socket.create_connection((host, int(port)), timeout=30) as connection:
                 connection.sendall(sent)
                 time.sleep(0.2)
         time.sleep(0.3)

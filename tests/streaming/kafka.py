@@ -92,7 +92,7 @@ async def reading(
     assert stopping.done(), "the consumer did not stop"
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -101,7 +101,7 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         await asyncio.sleep(0.02)
 
 
-async def until_committed(bootstrap: str, group: str, topic: str, offset: int, seconds: float = 20) -> None:
+async def until_committed(bootstrap: str, group: str, topic: str, offset: int, seconds: float = 60) -> None:
     """Wait until a group has committed an offset of partition 0."""
     deadline = time.monotonic() + seconds
     while (found := await asyncio.to_thread(committed, bootstrap, group, topic)) != offset:

@@ -84,9 +84,9 @@ def kafka(broker: BrokerServer) -> KafkaSettings:
 def read_all(kafka: KafkaSettings, topic: str) -> list[tuple[bytes | None, bytes | None]]:
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": new_name("reader")})
     places = [
-        TopicPartition(topic, number, 0) for number in consumer.list_topics(topic, timeout=5).topics[topic].partitions
+        TopicPartition(topic, number, 0) for number in consumer.list_topics(topic, timeout=30).topics[topic].partitions
     ]
-    wanted = sum(consumer.get_watermark_offsets(place, timeout=5)[1] for place in places)
+    wanted = sum(consumer.get_watermark_offsets(place, timeout=30)[1] for place in places)
     consumer.assign(places)
     records: list[tuple[bytes | None, bytes | None]] = []
     while len(records) < wanted:
@@ -115,7 +115,7 @@ def test_lag_is_what_the_stitch_group_has_not_committed(kafka: KafkaSettings) ->
     writer.write(Outgoing(STITCH_DIRTY, None, b"x", 0) for _ in range(5))
     assert lag.lags(partitions)[0] == before[0] + 5
     reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": stitch_group(kafka, 1)})
-    end = reader.get_watermark_offsets(TopicPartition(STITCH_DIRTY, 0), timeout=5)[1]
+    end = reader.get_watermark_offsets(TopicPartition(STITCH_DIRTY, 0), timeout=30)[1]
     reader.commit(offsets=[TopicPartition(STITCH_DIRTY, 0, end - 2)], asynchronous=False)
     assert lag.lags(partitions)[0] == 2
     reader.close()

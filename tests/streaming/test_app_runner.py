@@ -153,7 +153,7 @@ async def test_a_revocation_does_not_wait_for_an_outage() -> None:
         await asyncio.sleep(0.1)
         began = time.monotonic()
         await runner.settle(timedelta(seconds=0.2))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10, "the outage lasts for ever"
         await until(lambda: not runner.has_work)
         assert source.acknowledged == []
 
