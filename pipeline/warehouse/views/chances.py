@@ -16,14 +16,20 @@ from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS
 from pipeline.warehouse.views.metrics.declaration import typed
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, contacts, joined_customers
 
-_TEXT: Final = "tupleElement(said, '{}')"
-# One look at each body for all of its fields.
-_SAID: Final = ", ".join(f"{name} String" for name in ("carrier", "code", "group", "instrument", "method", "queue"))
-_ORDER: Final = "t.order_id"
-_UID: Final = "toString(t.event_uid)"
-_CUSTOMERS_DAY: Final = f"concat(toString({CUSTOMER}), ' ', toString(toDate(t.occurred_at)))"
+_CUSTOMER: Final = f"reinterpretAsUInt128({CUSTOMER})"
+_UID: Final = "t.number"
+_ORDER: Final = "if(t.order_id = '', 0, reinterpretAsUInt128(sipHash128(t.order_id)))"
+_ORDERED: Final = (
+    "if(t.order_id = '' OR t.product = '', 0, reinterpretAsUInt128(sipHash128(t.order_id, '\\t', t.product)))"
+)
+_CONVERSATION: Final = "if(t.conversation_id = '', 0, reinterpretAsUInt128(sipHash128(t.conversation_id)))"
+_TICKET: Final = "if(t.ticket_id = '', 0, reinterpretAsUInt128(sipHash128(t.ticket_id)))"
+_CUSTOMERS_DAY: Final = f"bitXor({_CUSTOMER}, toUInt128(toUInt16(toDate(t.at))))"
 _PRODUCT: Final = "t.product_ids[1]"
-_ORDERED: Final = f"concat(t.order_id, '\\t', {_PRODUCT})"
+# A UUID as the number that its text is, and back; ClickHouse keeps the halves the other way round.
+_NUMBERED: Final = "bitOr(bitShiftLeft({0}, 64), bitShiftRight({0}, 64))"
+# Added to times, so that none is below 0.
+_AHEAD: Final = 2**62
 _CALLS: Final = ("support.call_ended", "support.chat_ended")
 _CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
 _TICKETS: Final = (
@@ -32,6 +38,11 @@ _TICKETS: Final = (
     "support.ticket_solved",
     "support.ticket_reopened",
 )
+
+
+def said(name: str) -> str:
+    """Return a text of the body of `touchpoints AS t`."""
+    return f"JSONExtractString(t.body, '{name}')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +54,10 @@ class Chance:
         kind: Kind of the pain point.
         step: What an occasion is, in words.
         opens: Types of touchpoints that are an occasion.
-        key: What makes touchpoints one occasion; empty: none.
-        segments: Expression by name: what occasions are told apart by; empty: not told.
-        causes: As segments, but known of those that hurt only; their base is every occasion.
+        key: Number that makes touchpoints one occasion; 0: none.
+        by_channel: Whether occasions are told apart by the channel they began on.
+        told_by: Name and expression of what else they are told apart by; one expression for each type that opens.
+        cause: Name and expression of what is known of those that hurt only; their base is every occasion.
         shows: Further types that can show that it hurt.
         of_order: Whether every pain point of the order counts, rather than those that its touchpoints are evidence of.
         also: Kinds that count as this one.
@@ -55,8 +67,9 @@ class Chance:
     step: str
     opens: tuple[str, ...]
     key: str
-    segments: Mapping[str, str]
-    causes: Mapping[str, str]
+    by_channel: bool = False
+    told_by: tuple[str, str] = ("", "")
+    cause: tuple[str, str] = ("", "")
     shows: tuple[str, ...] = ()
     of_order: bool = False
     also: tuple[str, ...] = ()
@@ -66,8 +79,9 @@ class Chance:
 _HORIZON: Final = (
     f"(SELECT max(last_seen_at) FROM {{db}}.stitched FINAL WHERE rules_version = {ACTIVE_RULES} AND is_anchor)"
 )
-_CONTACT: Final = {"channel": "t.channel", "queue": _TEXT.format("queue")}
-_PARCEL: Final = {"carrier": _TEXT.format("carrier")}
+_CARRIER: Final = ("carrier", said("carrier"))
+_QUEUE: Final = ("queue", said("queue"))
+_GROUP: Final = ("queue", said("group"))
 _FLAW_SHOWN: Final = ("return.requested", "review.published")
 
 CHANCES: Final[tuple[Chance, ...]] = (
@@ -76,47 +90,45 @@ CHANCES: Final[tuple[Chance, ...]] = (
         "a parcel shipped",
         ("delivery.shipped",),
         _ORDER,
-        _PARCEL,
-        {},
+        told_by=_CARRIER,
         of_order=True,
         also=("missed_promise",),
     ),
-    Chance("damaged_or_lost", "a parcel shipped", ("delivery.shipped",), _ORDER, _PARCEL, {}, of_order=True),
-    Chance("stalled_return", "a return received", ("return.received",), _UID, {"channel": "t.channel"}, {}),
+    Chance("damaged_or_lost", "a parcel shipped", ("delivery.shipped",), _ORDER, told_by=_CARRIER, of_order=True),
+    Chance("stalled_return", "a return received", ("return.received",), _UID, by_channel=True),
     Chance(
         "failed_payment",
         "a day on which a customer paid or tried to",
         ("payment.made", "payment.failed"),
         _CUSTOMERS_DAY,
-        {"method": _TEXT.format("method")},
-        {"code": _TEXT.format("code")},
+        told_by=("method", said("method")),
+        cause=("code", said("code")),
     ),
-    Chance("long_wait", "a call or chat", _CALLS, _UID, _CONTACT, {}),
-    Chance("transferred", "a call or chat", _CALLS, _UID, _CONTACT, {}),
-    Chance("unresolved_contact", "a call or chat", _CALLS, _UID, _CONTACT, {}),
-    Chance("bot_loop", "a chat", _CHAT, "t.conversation_id", {}, {}),
-    Chance("reopened_ticket", "a ticket", _TICKETS[1:2], "t.ticket_id", {"queue": _TEXT.format("group")}, {}, _TICKETS),
-    Chance("slow_reply", "a ticket", _TICKETS[1:2], "t.ticket_id", {"queue": _TEXT.format("group")}, {}, _TICKETS),
-    Chance("product_flaw", "a product bought", ("order.placed",), _ORDERED, {"product": _PRODUCT}, {}, _FLAW_SHOWN),
-    Chance("complaint", "an order", ("order.placed",), _ORDER, {"channel": "t.channel"}, {}, of_order=True),
-    Chance("low_score", "an answer", ("survey.answered",), _UID, {"instrument": _TEXT.format("instrument")}, {}),
-    Chance("bad_review", "a review", ("review.published",), _UID, {"product": _PRODUCT}, {}),
+    Chance("long_wait", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
+    Chance("transferred", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
+    Chance("unresolved_contact", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
+    Chance("bot_loop", "a chat", _CHAT, _CONVERSATION),
+    Chance("reopened_ticket", "a ticket", _TICKETS[1:2], _TICKET, told_by=_GROUP, shows=_TICKETS),
+    Chance("slow_reply", "a ticket", _TICKETS[1:2], _TICKET, told_by=_GROUP, shows=_TICKETS),
+    Chance(
+        "product_flaw",
+        "a product bought",
+        ("order.placed",),
+        _ORDERED,
+        told_by=("product", _PRODUCT),
+        shows=_FLAW_SHOWN,
+    ),
+    Chance("complaint", "an order", ("order.placed",), _ORDER, by_channel=True, of_order=True),
+    Chance("low_score", "an answer", ("survey.answered",), _UID, told_by=("instrument", said("instrument"))),
+    Chance("bad_review", "a review", ("review.published",), _UID, told_by=("product", _PRODUCT)),
     Chance(
         "abandoned_checkout",
         "a day on which a customer checked out",
         ("checkout.step_reached",),
         _CUSTOMERS_DAY,
-        {"device": "t.device_class"},
-        {},
+        told_by=("device", "t.device_class"),
     ),
-    Chance(
-        "churned",
-        "a subscription renewed or cancelled",
-        ("subscription.renewed", "subscription.cancelled"),
-        _UID,
-        {},
-        {},
-    ),
+    Chance("churned", "a subscription renewed or cancelled", ("subscription.renewed", "subscription.cancelled"), _UID),
 )
 """
 Everything that is watched, but for what hurts on pages, where an occasion is a day on which a customer visited, and
@@ -156,57 +168,123 @@ def chances_view() -> View:
 
 
 def _occasions() -> str:
-    types = sorted({name for chance in CHANCES for name in (*chance.opens, *chance.shows)})
-    of_order = [kind for chance in CHANCES if chance.of_order for kind in (chance.kind, *chance.also)]
-    pains = "FROM {db}.stitched AS s FINAL ARRAY JOIN s.pain_kind AS kind, s.pain_due_at AS due"
-    due = f"(isNull(due) OR due <= {_HORIZON})"
-    shown = (
-        f"SELECT uid, groupUniqArray(toString(kind)) AS kinds {pains}, s.pain_evidence AS evidence\n"
-        f"        ARRAY JOIN evidence AS uid WHERE {ANCHORS} AND {due} GROUP BY uid"
+    """
+    Return the occasions that touchpoints are.
+
+    Which types are watched for which kind comes by a join, so that a reader who asks for one kind has the others left
+    out before they cost anything. An occasion is a number (a hash, where it is told by texts), and so is the rank of a
+    touchpoint in it: time above, event_uid below. Least ranks are found by far more quickly than arrays by tuples.
+    """
+    named = {chance.kind: chance.told_by[0] for chance in CHANCES if chance.told_by[0]}
+    causes = {chance.kind: chance.cause[0] for chance in CHANCES if chance.cause[0]}
+    by_channel = [chance.kind for chance in CHANCES if chance.by_channel]
+    segments = (
+        f"[(if(kind IN ({_texts(by_channel)}), 'channel', ''), toString(argMinIf(channel, rank, opens))), "
+        f"({_looked_up('kind', named)}, argMinIf(said, rank, opens))]"
     )
-    ordered = (
-        f"SELECT order_id, groupUniqArray(toString(kind)) AS kinds {pains}, s.pain_order_id AS order_id\n"
-        f"        WHERE {ANCHORS} AND {due} AND order_id != '' AND kind IN ({_texts(of_order)}) GROUP BY order_id"
-    )
-    first = "tuple(at_, UUIDToNum(uid_))"
-    return f"""    SELECT kind, minIf(at_, opens) AS at, argMinIf(customer_, {first}, opens) AS customer,
-        if(hurt, argMinIf(uid_, {first}, hurts), argMinIf(uid_, {first}, opens)) AS uid,
-        max(hurts) AS hurt, argMinIf(segments_, {first}, opens) AS segments,
-        if(hurt, argMinIf(causes_, {first}, hurts), []) AS causes
+    cause = f"[({_looked_up('kind', causes)}, if(hurt, argMinIf(cause, rank, hurts), ''))]"
+    uid = _NUMBERED.format("toUInt128(if(hurt, minIf(rank, hurts), minIf(rank, opens)))")
+    return f"""    SELECT toString(kind) AS kind,
+        fromUnixTimestamp64Milli(reinterpretAsInt64(toUInt64(bitShiftRight(minIf(rank, opens), 128)) - {_AHEAD}), 'UTC')
+            AS at,
+        argMinIf(customer, rank, opens) AS customer, reinterpretAsUUID({uid}) AS uid, max(hurts) AS hurt,
+        arrayFilter(x -> x.1 != '' AND x.2 != '', {segments}) AS segments,
+        arrayFilter(x -> x.1 != '' AND x.2 != '', {cause}) AS causes
     FROM
     (
-        SELECT JSONExtract(t.body, 'Tuple({_SAID})') AS said, t.occurred_at AS at_, {CUSTOMER} AS customer_,
-            t.event_uid AS uid_,
-            arrayJoin({_watched()}) AS c, c.1 AS kind, c.2 AS key, c.3 AS opens, c.4 AS hurts,
-            arrayFilter(x -> x.2 != '', c.5) AS segments_, arrayFilter(x -> x.2 != '', c.6) AS causes_
-        FROM {{db}}.touchpoints AS t FINAL
-        {joined_customers()}
-        LEFT ANY JOIN
+        SELECT kind, opens, key, customer, channel, said, cause,
+            bitShiftLeft(toUInt256(toUInt64(toUnixTimestamp64Milli(at) + {_AHEAD})), 128) + number AS rank,
+            (kind, if(kind IN ({_texts(_of_order())}), key, number)) IN
+            (
+{_hurts()}
+            ) AS hurts
+        FROM
         (
-        {shown}
-        ) AS e ON e.uid = t.event_uid
-        LEFT ANY JOIN
-        (
-        {ordered}
-        ) AS o ON o.order_id = t.order_id
-        WHERE {typed(*types)}
+            SELECT m.kind AS kind, m.opens AS opens, {CUSTOMER} AS customer, t.channel AS channel,
+                t.said AS said, t.cause AS cause, t.at AS at, t.number AS number,
+                {_key()} AS key
+            FROM
+            (
+{_watched()}
+            ) AS t
+            INNER JOIN
+            (
+                SELECT w.1 AS type, CAST(w.2, '{_kinds()}') AS kind, w.3 AS opens
+                FROM (SELECT arrayJoin([{_asked()}]) AS w)
+            ) AS m ON m.type = t.type
+            {joined_customers()}
+        )
+        WHERE key != 0
     )
-    WHERE key != '' AND NOT startsWith(key, '\\t') AND NOT endsWith(key, '\\t')
     GROUP BY kind, key
     HAVING max(opens)"""
 
 
 def _watched() -> str:
-    """Return the occasions that a touchpoint belongs to: (kind, key, whether it begins it, hurts, segments, causes)."""
-    by_types: dict[tuple[str, ...], list[str]] = {}
+    """Return the touchpoints that are watched, with all that tells one occasion from another."""
+    types = sorted({name for chance in CHANCES for name in (*chance.opens, *chance.shows)})
+    return f"""                SELECT toString(t.type) AS type, t.ident_key AS ident_key, t.occurred_at AS at,
+                    {_NUMBERED.format("reinterpretAsUInt128(t.event_uid)")} AS number,
+                    t.order_id AS order_id, t.conversation_id AS conversation_id, t.ticket_id AS ticket_id,
+                    {_PRODUCT} AS product, t.channel AS channel, {_by_type("told_by")} AS said,
+                    {_by_type("cause")} AS cause
+                FROM {{db}}.touchpoints AS t FINAL
+                WHERE {typed(*types)}"""
+
+
+def _hurts() -> str:
+    """Return what hurt by now: (kind, order) where every pain point of an order counts, else (kind, touchpoint)."""
+    also = {kind: chance.kind for chance in CHANCES for kind in chance.also}
+    shown = f"arrayMap(u -> {_NUMBERED.format('reinterpretAsUInt128(u)')}, evidence)"
+    return f"""                SELECT CAST(k, '{_kinds()}'), arrayJoin(if(k IN ({_texts(_of_order())}),
+                    if(o = '', [], [reinterpretAsUInt128(sipHash128(o))]), {shown}))
+                FROM
+                (
+                    SELECT transform(toString(kind), [{_texts(tuple(also))}], [{_texts(tuple(also.values()))}],
+                        toString(kind)) AS k, s.pain_order_id AS o, s.pain_evidence AS evidence
+                    FROM {{db}}.stitched AS s FINAL
+                    ARRAY JOIN s.pain_kind AS kind, s.pain_due_at AS due, s.pain_order_id, s.pain_evidence
+                    WHERE {ANCHORS} AND (isNull(due) OR due <= {_HORIZON})
+                )
+                WHERE k IN ({_texts([chance.kind for chance in CHANCES])})"""
+
+
+def _key() -> str:
+    keys: dict[str, list[str]] = {}
     for chance in CHANCES:
-        said = [chance.kind, *chance.also]
-        hurts = f"hasAny({'o' if chance.of_order else 'e'}.kinds, [{_texts(said)}])"
-        opens = typed(*chance.opens)
-        parts = (quote_text(chance.kind), chance.key, opens, hurts, _pairs(chance.segments), _pairs(chance.causes))
-        by_types.setdefault(tuple(dict.fromkeys((*chance.opens, *chance.shows))), []).append(f"({', '.join(parts)})")
-    arrays = (f"if({typed(*types)}, [{', '.join(parts)}], [])" for types, parts in by_types.items())
-    return f"arrayConcat({', '.join(arrays)})"
+        keys.setdefault(chance.key, []).append(chance.kind)
+    cases = ", ".join(f"m.kind IN ({_texts(kinds)}), {key}" for key, kinds in keys.items())
+    return f"multiIf({cases}, 0)"
+
+
+def _asked() -> str:
+    rows = [
+        f"('{name}', '{chance.kind}', {name in chance.opens})"
+        for chance in CHANCES
+        for name in dict.fromkeys((*chance.opens, *chance.shows))
+    ]
+    return ", ".join(rows)
+
+
+def _of_order() -> list[str]:
+    return [chance.kind for chance in CHANCES if chance.of_order]
+
+
+def _kinds() -> str:
+    return f"Enum8({_texts([chance.kind for chance in CHANCES])})".replace("'", "\\'")
+
+
+def _by_type(what: str) -> str:
+    """Return what a touchpoint's type says of what it opens: the expression of `told_by`, or of `cause`."""
+    types: dict[str, list[str]] = {}
+    for chance in CHANCES:
+        types.setdefault(getattr(chance, what)[1], []).extend(chance.opens)
+    cases = ", ".join(f"{typed(*dict.fromkeys(names))}, {said}" for said, names in types.items() if said)
+    return f"multiIf({cases}, '')"
+
+
+def _looked_up(key: str, values: Mapping[str, str]) -> str:
+    return f"transform({key}, [{_texts(tuple(values))}], [{_texts(tuple(values.values()))}], '')"
 
 
 def _contacts() -> str:
