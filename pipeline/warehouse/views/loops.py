@@ -14,68 +14,96 @@ LONGER = "…"
 """What stands for a way back over more than three types."""
 
 _MOVES = (1, 2, 3, 4)
-_EMPTY = "''"
-_EPOCH = "toDateTime64(0, 3, 'UTC')"
+_BITS = 16
+_LONGER_NUMBER = 2**_BITS - 1
+
+# Every type that was ever seen; its place in it is its number, so that a way back is one number and not four texts.
+_TYPES = "(SELECT groupUniqArrayArray(step_type) FROM {db}.stitched)"
+_KEY_OF = f"transform(x, {_TYPES}, arrayEnumerate({_TYPES}), 0)"
 
 
-def _moved(column: str, places: int, default: str) -> str:
-    """Return an array in which every place holds what stood some places before."""
-    return f"arrayResize(arrayConcat(arrayWithConstant({places}, {default}), {column}), length({column}))"
+def _moved(column: str, places: int) -> str:
+    """Return an array of numbers in which every place holds what stood some places before."""
+    return f"arrayResize(arrayConcat(arrayWithConstant({places}, 0), {column}), length({column}))"
 
 
-def _arrays() -> str:
-    names = [f"{_moved('c.types', n, _EMPTY)} AS type_{n}" for n in _MOVES]
-    journeys = [f"{_moved('c.journeys', n, '0')} AS journey_{n}" for n in _MOVES[1:]]
-    times = [f"{_moved('c.times', n, _EPOCH)} AS at_{n}" for n in _MOVES[1:]]
-    return ", ".join([*names, *journeys, *times])
+def _key(*numbers: str) -> str:
+    """Return one number of several, the first lowest."""
+    return " + ".join(f"bitShiftLeft(toUInt64({number}), {_BITS * place})" for place, number in enumerate(numbers))
 
 
 def _chosen(values: list[str], otherwise: str) -> str:
     """Choose by the place of the last touchpoint of the same type and journey: 2, 3, 4 before, or further."""
-    cases = [f"type_{n} = type AND journey_{n} = journey, {value}" for n, value in zip(_MOVES[1:], values, strict=True)]
+    cases = [f"t{n} = t AND j{n} = j, {value}" for n, value in zip(_MOVES[1:], values, strict=True)]
     return f"multiIf({', '.join(cases)}, {otherwise})"
 
 
-# Of each run of one type within a journey the first touchpoint stands for all.
-_COLLAPSED = f"""SELECT s.ident_key, {BAD_JOURNEYS} AS bad,
-            arrayMap((t, u, j, k) -> t != u OR j != k, s.step_type, arrayPopBack(arrayPushFront(s.step_type, '')),
-                s.step_journey, arrayPopBack(arrayPushFront(s.step_journey, 0))) AS begins,
-            arrayFilter((x, b) -> b, s.step_type, begins) AS types,
-            arrayFilter((x, b) -> b, s.step_journey, begins) AS journeys,
-            arrayFilter((x, b) -> b, s.step_occurred_at, begins) AS times
+def _returns(value: str, moved: tuple[str, ...]) -> str:
+    """Return an expression of every touchpoint that comes back, which sees `moved`."""
+    sources = {"t": "types", "j": "journeys", "m": "times"}
+    names = ["t", "j", "m", *moved]
+    arrays = [_moved(sources[name[0]], int(name[1:])) if name[1:] else sources[name] for name in names]
+    return f"arrayFilter((x, n) -> n > 1, arrayMap(({', '.join(names)}) -> {value}, {', '.join(arrays)}), nth)"
+
+
+# Of each run of one type within a journey the first touchpoint stands for all; the others are repeats.
+_ROWS = f"""SELECT {BAD_JOURNEYS} AS bad, arrayMap(x -> {_KEY_OF}, s.step_type) AS all_types,
+            arrayMap(x -> toUnixTimestamp64Milli(x), s.step_occurred_at) AS all_times, s.step_journey AS all_journeys,
+            arrayMap((t, u, j, k) -> t != u OR j != k, all_types, {_moved("all_types", 1)},
+                all_journeys, {_moved("all_journeys", 1)}) AS begins,
+            arrayFilter((x, b) -> b, all_types, begins) AS types,
+            arrayFilter((x, b) -> b, all_journeys, begins) AS journeys,
+            arrayFilter((x, b) -> b, all_times, begins) AS times,
+            arrayEnumerateUniq(types, journeys) AS nth
         FROM {{db}}.stitched AS s FINAL
         WHERE {ANCHORS}"""
 
-_RETURNS = f"""SELECT type, arrayMap(x -> toString(x), {
-    _chosen(["[type_1]", "[type_2, type_1]", "[type_3, type_2, type_1]"], f"['{LONGER}']")
-}) AS via, (c.ident_key, journey) AS who, has(c.bad, journey) AS ends_badly,
-        dateDiff('millisecond', {_chosen(["at_2", "at_3", "at_4"], "NULL")}, at) / 1000 AS seconds
+_WAYS = _chosen(
+    [_key("t", "t1"), _key("t", "t2", "t1"), _key("t", "t3", "t2", "t1")],
+    _key("t", str(_LONGER_NUMBER)),
+)
+_SINCE = _chosen(["m - m2", "m - m3", "m - m4"], "-1")
+
+_LOOPS = f"""SELECT key, since, nth = 1 AS is_first, is_bad
     FROM
     (
-        {_COLLAPSED}
-    ) AS c
-    ARRAY JOIN c.types AS type, c.journeys AS journey, c.times AS at, {_arrays()},
-        arrayEnumerateUniq(c.types, c.journeys) AS nth
-    WHERE nth > 1"""
+        SELECT arrayConcat({_returns(_WAYS, ("t1", "t2", "t3", "t4", "j2", "j3", "j4"))},
+                arrayFilter((x, b) -> NOT b, arrayMap(x -> toUInt64(x), all_types), begins)) AS keys,
+            arrayConcat({_returns(_SINCE, ("t2", "t3", "t4", "j2", "j3", "j4", "m2", "m3", "m4"))},
+                arrayFilter((x, b) -> NOT b, arrayMap((x, y) -> x - y, all_times, {_moved("all_times", 1)}), begins))
+                AS sinces,
+            arrayConcat(arrayFilter((x, n) -> n > 1, journeys, nth), arrayFilter((x, b) -> NOT b, all_journeys, begins))
+                AS its_journeys, bad
+        FROM
+        (
+            {_ROWS}
+        )
+    )
+    ARRAY JOIN keys AS key, sinces AS since, arrayEnumerateUniq(keys, its_journeys) AS nth,
+        arrayMap(j -> has(bad, j), its_journeys) AS is_bad"""
 
-_REPEATS = """SELECT to_type, CAST([], 'Array(String)'), (journey_id, toUInt32(0)), ends_badly, seconds
-    FROM {db}.v_transitions
-    WHERE from_type = to_type"""
+
+def _part(place: int) -> str:
+    return f"bitAnd(bitShiftRight(l.key, {_BITS * place}), {_LONGER_NUMBER})"
 
 
 def loops_view() -> View:
     """Declare `v_loops`."""
-    journeys, bad = "uniqExact(l.who)", "uniqExactIf(l.who, l.ends_badly)"
+    journeys, bad = "countIf(l.is_first)", "countIf(l.is_first AND l.is_bad)"
+    via = (
+        f"arrayMap(n -> if(n = {_LONGER_NUMBER}, '{LONGER}', {_TYPES}[n]), "
+        f"arrayFilter(n -> n > 0, [{', '.join(_part(place) for place in (1, 2, 3))}]))"
+    )
     return View(
         name="v_loops",
         comment="Loops: types that journeys come back to, at once or by other types, and how such journeys end.",
         columns=view_columns_of(
             [
-                ("type", LOW, "l.type", "What happens again."),
+                ("type", LOW, f"{_TYPES}[{_part(0)}]", "What happens again."),
                 (
                     "via",
                     "Array(String)",
-                    "l.via",
+                    via,
                     f"Types in between, repeats collapsed; empty: repeated at once; {LONGER}: more than three.",
                 ),
                 ("times", "UInt64", "count()", "How often."),
@@ -83,14 +111,14 @@ def loops_view() -> View:
                 (
                     "median_seconds",
                     "Nullable(Float64)",
-                    "quantileExactInclusiveOrNull(0.5)(l.seconds)",
+                    "quantileExactInclusiveOrNullIf(0.5)(l.since / 1000, l.since >= 0)",
                     f"Median time from one to the next; NULL where the way is {LONGER}",
                 ),
                 ("ends_badly", "UInt64", bad, "How many of these journeys end badly (v_journey_paths)."),
                 ("share_ends_badly", "Float64", share(bad, journeys), "Their share of these journeys."),
             ]
         ),
-        source=f"FROM\n(\n    {_RETURNS}\n    UNION ALL\n    {_REPEATS}\n) AS l\nGROUP BY l.type, l.via",
+        source=f"FROM\n(\n    {_LOOPS}\n) AS l\nGROUP BY l.key",
         question="Where do customers go in circles?",
         example="SELECT type, arrayStringConcat(via, ' → ') AS by_way_of, times, journeys,\n"
         "    round(median_seconds / 3600, 1) AS median_hours, share_ends_badly\n"
