@@ -84,24 +84,21 @@ def judged(points: str, more: Sequence[str] = ()) -> str:
     values = _features()
     arguments = ", ".join(f"x_{feature.name}" for feature in FEATURES)
     arrays = ", ".join(f"f_{feature.name}" for feature in FEATURES)
-    matches = (
-        "arrayFilter((p, f, c, least, most) -> c IN ('', x_currency) "
-        f"AND [{arguments}][f] BETWEEN least AND most, "
-        + ", ".join(part(f"condition_{name}") for name in ("persona", "feature", "currency", "least", "most"))
-        + ")"
-    )
-    first = f"arrayFirstIndex((n, p) -> n = countEqual(m, p), {part('needed')}, arrayEnumerate({part('needed')}))"
+    fitting = _fitting(0)
+    for number in range(1, len(FEATURES)):
+        fitting = f"bitAnd({fitting}, {_fitting(number)})"
+    first = "if(fits = 0, 0, bitCount(bitAnd(bitNot(fits), fits - 1)) + 1)"
     features = ", ".join(
         f"{values[feature.name]} AS f_{feature.name}" for feature in FEATURES if feature.name != "orders"
     )
     # An alias is worked out anew wherever it is used; a column of a subquery once.
     return f"""
-    WITH {declared()} AS rules
+    WITH {declared()} AS rules, {_tables()} AS tables
     SELECT customer, points, {"".join(f"{column}, " for column in more)}currencies, {arrays},
-        arrayMap(m -> {first}, met) AS numbers
+        arrayMap(fits -> {first}, fitting) AS numbers
     FROM
     (
-        SELECT *, arrayMap(({arguments}, x_currency) -> {matches}, {arrays}, currencies) AS met
+        SELECT *, arrayMap(({arguments}, x_currency) -> {fitting}, {arrays}, currencies) AS fitting
         FROM
         (
             SELECT *, {features}
@@ -113,6 +110,47 @@ def judged(points: str, more: Sequence[str] = ()) -> str:
             )
         )
     )"""
+
+
+def _tables() -> str:
+    """
+    Return a scalar subquery with the rules as tables: who fits a value is then looked up, not found out for each.
+
+    Of every feature the values at which a condition begins or ceases to hold, and, between these, which personas may
+    be: one bit each, set too where a persona asks nothing of the feature. Of money all that once for each currency.
+    """
+    conditions = ", ".join(part(f"condition_{name}") for name in ("persona", "feature", "currency", "least", "most"))
+    bounds = (
+        f"arraySort(arrayDistinct(arrayConcat([toInt64({-FOREVER})], arrayFlatten(arrayMap((g, least, most) -> "
+        f"if(g = f, [least, most + 1], []), {part('condition_feature')}, {part('condition_least')}, "
+        f"{part('condition_most')})))))"
+    )
+    asks = f"arrayExists((q, g) -> q = p AND g = f, {part('condition_persona')}, {part('condition_feature')})"
+    holds = (
+        "arrayExists((q, g, d, least, most) -> q = p AND g = f AND (d = '' OR d = c) AND b BETWEEN least AND most, "
+        f"{conditions})"
+    )
+    fitting = (
+        f"arrayReduce('groupBitOr', arrayMap(p -> if({asks} AND NOT {holds}, toUInt128(0), "
+        f"bitShiftLeft(toUInt128(1), p - 1)), arrayEnumerate({part('names')})))"
+    )
+    numbers = f"range(1, {len(FEATURES) + 1})"
+    return f"""(
+        WITH {declared()} AS rules
+        SELECT (arrayMap(f -> {bounds}, {numbers}) AS bounds, arrayMap((f, bs) -> arrayFlatten(
+                arrayMap(c -> arrayMap(b -> {fitting}, bs), currencies)), {numbers}, bounds),
+            arrayConcat([''], arrayDistinct(arrayFilter(c -> c != '', {part("condition_currency")}))) AS currencies)
+    )"""
+
+
+def _fitting(number: int) -> str:
+    """Return who fits the value of a feature, as bits."""
+    feature, bounds = FEATURES[number], f"tables.1[{number + 1}]"
+    value = f"x_{feature.name}"
+    place = f"transform(roundDown({value}, {bounds}), {bounds}, arrayEnumerate({bounds}), toUInt32(0))"
+    if feature.is_money:
+        place += f" + length({bounds}) * (transform(x_currency, tables.3, arrayEnumerate(tables.3), toUInt32(1)) - 1)"
+    return f"tables.2[{number + 1}][{place}]"
 
 
 def _features() -> dict[str, str]:
