@@ -86,6 +86,8 @@ def directly_follows_view() -> View:
     """Declare `v_directly_follows`."""
     bad = "countIf(t.is_first AND t.ends_badly)"
     journeys = "countIf(t.is_first)"
+    # Both quantiles of one sorted list; of no values they are no numbers.
+    times = "quantilesExactInclusiveIf(0.5, 0.9)(assumeNotNull(t.seconds), isNotNull(t.seconds))"
     of_from = "count() / sum(count()) OVER (PARTITION BY t.from_type)"
     return View(
         name="v_directly_follows",
@@ -100,13 +102,13 @@ def directly_follows_view() -> View:
                 (
                     "median_seconds",
                     "Nullable(Float64)",
-                    "quantileExactInclusiveOrNull(0.5)(t.seconds)",
+                    f"if(count(t.seconds) = 0, NULL, {times}[1])",
                     f"Median time between them; NULL from {START} and to {END}.",
                 ),
                 (
                     "p90_seconds",
                     "Nullable(Float64)",
-                    "quantileExactInclusiveOrNull(0.9)(t.seconds)",
+                    f"if(count(t.seconds) = 0, NULL, {times}[2])",
                     "Nine of ten take no longer.",
                 ),
                 ("ends_badly", "UInt64", bad, "How many of these journeys end badly (v_journey_paths)."),

@@ -113,39 +113,61 @@ def _outcomes() -> str:
 def _journeys() -> str:
     """Return every journey: stratum, pain points, and what came of it with its times in milliseconds."""
     ms = "toUnixTimestamp64Milli({})"
-    types = "arraySlice(s.step_type, first, size)"
-    steps = f"arrayZip(arrayMap(x -> {ms.format('x')}, arraySlice(s.step_occurred_at, first, size)), {types})"
     until = f"{ms.format('ended')} + {_FOLLOW_UP_MS}"
-    shown = "arrayFirst((at, uid) -> uid = x.2[1], s.step_occurred_at, s.step_event_uid)"
     amount = "arraySum(arrayMap(x -> x.2, money))"
     return f"""
                 SELECT
-                    (multiIf(has({types}, 'delivery.delivered'), 'receive', has({types}, 'order.placed'), 'buy',
-                        hasAny({types}, ['product.viewed', 'cart.item_added', 'checkout.step_reached']), 'consider',
-                        'discover'),
+                    (multiIf(has(all_delivered, j), 'receive', has(all_ordered, j), 'buy',
+                        has(all_considered, j), 'consider', 'discover'),
                      multiIf(empty(money), '', length(money) > 1, 'several', money[1].1),
                      if({amount} < 100, 0, toUInt8(1 + floor(log2(intDiv({amount}, 100))))),
-                     toString(s.step_channel[first])) AS stratum,
+                     toString(channel)) AS stratum,
                     arrayFilter(x -> x.1 BETWEEN {ms.format("started")} AND {ms.format("ended")}, r.scores) AS scores,
-                    arrayMap(x -> x.1, arrayFilter(x -> x.2 = 'return.requested', {steps})) AS returned,
-                    arrayMap(x -> x.1, arrayFilter(x -> x.2 = 'subscription.cancelled', {steps})) AS cancelled,
-                    arrayExists(x -> startsWith(x, 'subscription.'), {types}) AS subscribed,
+                    arrayMap(x -> x.1, arrayFilter(x -> x.2 = j, all_returned)) AS returned,
+                    arrayMap(x -> x.1, arrayFilter(x -> x.2 = j, all_cancelled)) AS cancelled,
+                    has(all_subscribed, j) AS subscribed,
                     {until} <= {ms.format(_LAST)} AS is_followed,
                     arrayExists((n, orders, begun) -> n > j AND orders > 0 AND {ms.format("begun")} <= {until},
-                        arrayEnumerate(s.journey_id), s.journey_orders, s.journey_started_at) AS comes_back,
+                        arrayEnumerate(journey_orders), journey_orders, journey_started_at) AS comes_back,
                     arrayMap(k -> (k, arrayMin(arrayMap(x -> x.2, arrayFilter(x -> x.1 = k, its_pains)))),
                         arrayDistinct(arrayMap(x -> x.1, its_pains))) AS pains,
-                    arrayMap(x -> (toString(x.1), {ms.format(shown)}),
-                        arrayFilter(x -> x.3 = j AND (isNull(x.4) OR x.4 <= {_LAST}),
-                            arrayZip(s.pain_kind, s.pain_evidence, s.pain_journey, s.pain_due_at))) AS its_pains
-                FROM {{db}}.stitched AS s FINAL
-                ARRAY JOIN arrayEnumerate(s.journey_id) AS j, s.journey_first_step AS first,
-                    s.journey_touchpoints AS size, s.journey_revenue AS money, s.journey_started_at AS started,
-                    s.journey_ended_at AS ended
+                    arrayFilter(x -> x.3 = j, all_pains) AS its_pains
+                FROM
+                ({_customers()}
+                ) AS s
+                ARRAY JOIN arrayEnumerate(s.journey_orders) AS j, s.first_channel AS channel,
+                    s.journey_revenue AS money, s.journey_started_at AS started, s.journey_ended_at AS ended
                 LEFT ANY JOIN
                 ({_ratings()}
-                ) AS r ON r.customer = s.ident_key
-                WHERE {ANCHORS}"""
+                ) AS r ON r.customer = s.ident_key"""
+
+
+def _customers() -> str:
+    """Return every customer, with the numbers of the journeys in which something happened, or its times and these."""
+
+    def journeys(condition: str) -> str:
+        return f"arrayFilter((j, x) -> {condition}, s.step_journey, s.step_type)"
+
+    considered = "x IN ('product.viewed', 'cart.item_added', 'checkout.step_reached')"
+
+    def times(type_: str) -> str:
+        held = f"arrayFilter((i, x) -> x = '{type_}', arrayEnumerate(s.step_type), s.step_type)"
+        return f"arrayMap(i -> (toUnixTimestamp64Milli(s.step_occurred_at[i]), s.step_journey[i]), {held})"
+
+    shown = "toUnixTimestamp64Milli(s.step_occurred_at[indexOf(s.step_event_uid, x.2[1])])"
+    return f"""
+                    SELECT s.ident_key, s.journey_orders, s.journey_revenue, s.journey_started_at, s.journey_ended_at,
+                        arrayMap(f -> s.step_channel[f], s.journey_first_step) AS first_channel,
+                        {journeys("x = 'delivery.delivered'")} AS all_delivered,
+                        {journeys("x = 'order.placed'")} AS all_ordered,
+                        {journeys(considered)} AS all_considered,
+                        {journeys("startsWith(x, 'subscription.')")} AS all_subscribed,
+                        {times("return.requested")} AS all_returned,
+                        {times("subscription.cancelled")} AS all_cancelled,
+                        arrayMap(x -> (toString(x.1), {shown}, x.3), arrayFilter(x -> isNull(x.4) OR x.4 <= {_LAST},
+                            arrayZip(s.pain_kind, s.pain_evidence, s.pain_journey, s.pain_due_at))) AS all_pains
+                    FROM {{db}}.stitched AS s FINAL
+                    WHERE {ANCHORS}"""
 
 
 def _ratings() -> str:

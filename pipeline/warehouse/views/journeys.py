@@ -118,11 +118,8 @@ def steps_view() -> View:
             f"FROM {{db}}.stitched AS s FINAL\nARRAY JOIN {arrays}, {previous}, "
             f"arrayEnumerate(s.step_event_uid) AS a_index\nWHERE {ANCHORS}"
         ),
-        question="What follows what, and how long does it take?",
-        example="SELECT previous, type, count() AS times, round(median(seconds_since_previous)) AS median_seconds\n"
-        "FROM\n(\n"
-        "    SELECT type, seconds_since_previous,\n"
-        "        lagInFrame(type) OVER (PARTITION BY journey_id ORDER BY step) AS previous\n"
-        "    FROM v_journey_steps\n)\n"
-        "WHERE seconds_since_previous IS NOT NULL\nGROUP BY previous, type\nORDER BY times DESC\nLIMIT 10",
+        question="How far into a journey do customers seek support, and how long after the step before?",
+        example="SELECT type, count() AS times, round(median(step)) AS median_step,\n"
+        "    round(median(seconds_since_previous) / 3600, 1) AS median_hours_since_previous\n"
+        "FROM v_journey_steps\nWHERE stage = 'support'\nGROUP BY type\nORDER BY times DESC, type",
     )
