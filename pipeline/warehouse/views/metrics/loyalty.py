@@ -211,33 +211,29 @@ def customer_values(said: str = "") -> str:
     Args:
         said: Further values of a touchpoint `t`; `said` has them from the fifth on, of the first order in the currency.
     """
-    own, told, refund = (
-        ("minIf(first, order_id != '') AS said,", ", first", f", (t.occurred_at, '', t.currency, toInt64(0), {said})")
-        if said
-        else ("", "", "")
-    )
+    own, told = ("minIf(paid, order_id != '') AS said,", f", {said}") if said else ("", "")
     return f"""
     SELECT customer, currency, {own} countIf(order_id != '') AS orders, sumIf(minor, order_id != '') AS gross_minor,
         sumIf(minor, order_id = '') AS refunded_minor, toInt64(gross_minor - refunded_minor) AS net_minor,
         minIf(at, order_id != '') AS first_order_at, maxIf(at, order_id != '') AS last_order_at
     FROM
     (
-        SELECT customer, order_id, first.3 AS currency, first.4 AS minor, first.1 AS at{told}
+        SELECT customer, order_id, arrayJoin(if(order_id = '', refunds, [first])) AS paid,
+            paid.3 AS currency, paid.4 AS minor, paid.1 AS at
         FROM
         (
-            SELECT {CUSTOMER} AS customer, t.order_id AS order_id,
-                min(tuple(t.occurred_at, toString(t.event_uid), t.currency, assumeNotNull(t.amount_minor)
-                    {f", {said}" if said else ""})) AS first
-            FROM {{db}}.touchpoints AS t FINAL
-            {joined_customers()}
-            WHERE {typed("order.placed")} AND t.order_id != '' AND isNotNull(t.amount_minor)
+            SELECT customer, order_id, minIf(its, order_id != '') AS first, groupArrayIf(its, order_id = '') AS refunds
+            FROM
+            (
+                SELECT {CUSTOMER} AS customer, if({typed("order.placed")}, t.order_id, '') AS order_id,
+                    tuple(t.occurred_at, toString(t.event_uid), t.currency, assumeNotNull(t.amount_minor){told}) AS its
+                FROM {{db}}.touchpoints AS t FINAL
+                {joined_customers()}
+                WHERE ({typed("order.placed")} AND t.order_id != '' OR {typed("refund.issued")})
+                    AND isNotNull(t.amount_minor)
+            )
             GROUP BY customer, order_id
         )
-        UNION ALL
-        SELECT {CUSTOMER}, '', t.currency, assumeNotNull(t.amount_minor), t.occurred_at{refund}
-        FROM {{db}}.touchpoints AS t FINAL
-        {joined_customers()}
-        WHERE {typed("refund.issued")} AND isNotNull(t.amount_minor)
     )
     GROUP BY customer, currency
     HAVING orders > 0"""
