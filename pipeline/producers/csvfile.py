@@ -192,6 +192,8 @@ def _header(stream: BinaryIO, mapping: RowMapping) -> tuple[list[str], int]:
         detail = f"the first line has {error} bytes" if isinstance(error, _TooLong) else str(error)
         raise InputError(f"the file cannot be read as CSV: {detail}; mend delimiter, encoding or line ends") from error
     names = [name.strip().removeprefix("\ufeff") for name in names]
+    if names and names[0].startswith("PK\x03\x04"):
+        raise InputError("the file is a ZIP archive, as workbooks of spreadsheets are; save it as CSV first")
     if any("\0" in name for name in names):
         raise InputError(_wide("UTF-16"))
     if not any(names):

@@ -205,6 +205,7 @@ def test_a_row_of_several_lines_that_is_being_written_is_left_whole(mapping: Row
         (b"no;mail;no;mail;x\n", "names columns twice: 'mail', 'no'"),
         (HEADER.replace(";", ",").encode(), 'set delimiter = ","'),
         (HEADER.replace(";", "\t").encode(), r'set delimiter = "\\t"'),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0", "ZIP archive"),
         (HEADER.encode("utf-16"), "the file is UTF-16.*turn it into UTF-8"),
         (HEADER.replace("\n", "\r").encode() * 2, "line ends"),
     ],
