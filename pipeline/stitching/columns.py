@@ -5,7 +5,7 @@ The rule owned here: ids compare and combine as 16 big-endian bytes. No domain w
 """
 
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,34 @@ def purpose_mask(purpose: str) -> bytes:
     return blake2b(purpose.encode(), digest_size=_ID_BYTES, person=b"tl.purpose").digest()
 
 
+def id_bytes(ids: pl.Series) -> npt.NDArray[np.uint8]:
+    """
+    Return 16-byte ids as the rows of a matrix of bytes.
+
+    Raises:
+        ValueError: If an id is null or has another length.
+    """
+    values = ids.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, cuts, data = values.buffers()
+    offsets = np.frombuffer(memoryview(cuts or b""), np.int64)[values.offset : values.offset + len(values) + 1]
+    if values.null_count or (np.diff(offsets) != _ID_BYTES).any():
+        raise ValueError(f"{ids.name}: ids must have {_ID_BYTES} bytes each")
+    if not len(values):
+        return np.zeros((0, _ID_BYTES), np.uint8)
+    # The bytes themselves: one Python object for each took a tenth of the time of a batch.
+    return np.frombuffer(memoryview(data or b""), np.uint8)[offsets[0] : offsets[-1]].reshape(-1, _ID_BYTES)
+
+
+def fixed_ids(whole: npt.NDArray[np.uint8]) -> "pa.Array[Any]":
+    """Return the rows of a matrix of bytes as Arrow's `fixed_size_binary(16)`."""
+    flat = pa.py_buffer(np.ascontiguousarray(whole).data)
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ID_BYTES), len(whole), [None, flat])
+
+
 def masked_ids(ids: pl.Series, purpose: str) -> pl.Series:
     """Return every id xor the mask of its purpose: one-to-one, so distinct stays distinct."""
-    whole = np.frombuffer(b"".join(ids.to_list()), dtype=np.uint8).reshape(-1, _ID_BYTES)
-    masked = whole ^ np.frombuffer(purpose_mask(purpose), dtype=np.uint8)
-    array = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(_ID_BYTES), len(whole), [None, pa.py_buffer(masked.tobytes())]
-    )
-    return pl.Series(ids.name, array, dtype=pl.Binary)
+    masked = id_bytes(ids) ^ np.frombuffer(purpose_mask(purpose), dtype=np.uint8)
+    return pl.Series(ids.name, fixed_ids(masked), dtype=pl.Binary)
 
 
 def runs(groups: Ints, times: Ints, gap: int) -> Flags:

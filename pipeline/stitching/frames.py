@@ -186,16 +186,20 @@ def conform_facts(frame: pl.DataFrame) -> pl.DataFrame:
     """
     Bring facts into the schema that `stitch` reads.
 
-    Epoch milliseconds become times, missing evidence or an absent text is filled, other columns are dropped.
+    Epoch milliseconds become times, an absent text is filled, other columns are dropped.
 
     Args:
-        frame: At least the columns of `FACTS_SCHEMA` that are not evidence, in any order.
+        frame: Columns of `FACTS_SCHEMA`, in any order; of text and of what may be null, those that nobody has may be
+            missing.
 
     Returns:
         Exactly the columns of `FACTS_SCHEMA`.
     """
-    evidence = {**dict.fromkeys(EVIDENCE_COLUMNS, pl.String()), **dict(EVIDENCE_FIELDS)}
-    absent = [pl.lit(None, dtype=evidence[name]).alias(name) for name in evidence if name not in frame.columns]
+    absent = [
+        pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in FACTS_SCHEMA.items()
+        if name not in frame.columns and (dtype == pl.String or name in NULLABLE_FACTS)
+    ]
     columns = []
     for name, dtype in FACTS_SCHEMA.items():
         column = pl.col(name).cast(dtype)

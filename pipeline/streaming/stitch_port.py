@@ -1,17 +1,18 @@
 """
 The warehouse as STITCH sees it: what a simulation has to provide to stand in for ClickHouse.
 
-One worker calls, one call at a time, but for a read ahead (`journeys`, `facts`) and writing behind (`insert_ledger`,
-`insert_stitched`), each beside other calls. Any call may
-block and may raise `WarehouseUnavailable` (the caller does the whole batch again) or `WarehouseRefused` (a person has
-to look). All calls may be repeated. A read sees every INSERT that was acknowledged before it began: the protocol's
-proof rests on that.
+One worker calls, one call at a time, but for a read ahead (`journeys`, `facts_apart`) and writing behind
+(`insert_ledger`, `insert_stitched`), each beside other calls. Any call may block and may raise `WarehouseUnavailable`
+(the caller does the whole batch again) or `WarehouseRefused` (a person has to look). All calls may be repeated. A read
+sees every INSERT that was acknowledged before it began: the protocol's proof rests on that.
 """
 
 from datetime import datetime
 from typing import Protocol
 
 import polars as pl
+
+from pipeline.warehouse.apart import FactsApart
 
 
 class StitchStore(Protocol):
@@ -34,6 +35,9 @@ class StitchStore(Protocol):
 
     def facts(self, keys: pl.Series) -> pl.DataFrame:
         """Return the touchpoints of identifiers; copies and several contents of one event_uid may occur."""
+
+    def facts_apart(self, groups: pl.DataFrame) -> FactsApart:
+        """Return the touchpoints of many identifiers apart by their group; not all of them are read at one time."""
 
     def journeys(self, keys: pl.Series) -> pl.DataFrame:
         """Return the customers of identifiers and the journeys that these anchor now; new identifiers have no row."""

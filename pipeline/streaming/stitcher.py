@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 
-import numpy as np
 import polars as pl
 
 from pipeline.config import IdentitySettings, StitchingSettings
@@ -22,20 +21,15 @@ from pipeline.stitching.stitch import stitch
 from pipeline.streaming.beside import WriteBehind
 from pipeline.streaming.changes import journey_changes
 from pipeline.streaming.closure import Closure, close_blocks
+from pipeline.streaming.grouping import Sizes, grouped, loads_of, without_large
 from pipeline.streaming.ledger import ledger_entries
 from pipeline.streaming.ports import Publisher
 from pipeline.streaming.reading_ahead import read_ahead
 from pipeline.streaming.stitch_port import StitchStore
+from pipeline.warehouse.apart import FactsApart
 
 # Blocks are found around this many dirty identifiers at a time, which bounds the memory of it, however many are dirty.
 _SLICE_IDENTIFIERS = 60_000
-# Facts of at most this many identifiers are read and computed together, and of fewer where they have many facts: it
-# bounds memory. Keys are spread evenly over the table, so every read of some of a large batch passes most of the rows
-# of all of it: few large reads cost a fraction of many small ones.
-_GROUP_IDENTIFIERS = 60_000
-_GROUP_FACTS = 80_000
-# Of what a group has is nothing known before one was read.
-_FACTS_PER_IDENTIFIER = 5.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ class _Batch:
     ) -> None:
         self._store, self._publisher, self._rules, self._defer = store, publisher, rules, defer
         self._clock, self._writes = clock, writes
-        self._size = _GroupSize()
+        self._sizes = Sizes()
         self.identifiers = self.facts = self.published = 0
 
     def stitch(self, dirty: pl.Series, version: datetime) -> pl.Series:
@@ -155,28 +149,28 @@ class _Batch:
         # that slice wrote.
         self._writes.wait()
         self._clock.lap("closure")
-        groups = _groups(identities, dirty, blocks.hubs, self._size)
-        for read in read_ahead(groups, lambda whole: self._read(whole, dirty), lambda whole: whole.height):
+        loads = loads_of(identities, dirty, blocks.hubs, self._sizes)
+        for load in read_ahead(loads, lambda whole: self._read(whole, dirty), lambda whole: whole.height):
             self._clock.lap("read")
-            if read is not None:
-                self._write(read, blocks, version)
+            for group in load.groups():
+                self._write(group, blocks, version)
         self.identifiers += identities.height
         return _without(identities["ident_key"], blocks.crossed["ident_key"])
 
-    def _read(self, whole: pl.DataFrame, dirty: pl.Series) -> "_Read | None":
+    def _read(self, whole: pl.DataFrame, dirty: pl.Series) -> "_Load":
         before = self._store.journeys(whole["ident_key"])
         large = self._rules.stitching.large_customer
-        group = _defer_large(whole, before, dirty, large, self._defer) if self._defer else whole
-        if group.is_empty():
-            return None
-        facts = self._store.facts(group["ident_key"])
-        self._size.learn(group.height, facts.height)
-        return _Read(group, before, facts)
+        kept = without_large(whole, before, dirty, large, self._defer) if self._defer else whole
+        load = grouped(kept, self._sizes.group)
+        facts = self._store.facts_apart(load.select("ident_key", "group"))
+        if not load.is_empty():
+            self._sizes.learn(load.height, facts.height)
+        return _Load(load, before, facts)
 
-    def _write(self, read: "_Read", blocks: Closure, version: datetime) -> None:
+    def _write(self, read: "_Group", blocks: Closure, version: datetime) -> None:
         rules, store, clock = self._rules, self._store, self._clock
         stitch_rules = StitchRules.from_settings(rules.stitching, rules.pain_points)
-        rows = stitch(read.facts, read.group, stitch_rules).with_columns(
+        rows = stitch(read.facts, read.identities, stitch_rules).with_columns(
             version=pl.lit(version, pl.Datetime("us", "UTC")),
             rules_version=pl.lit(rules.stitching.rules_version, pl.UInt32),
         )
@@ -206,83 +200,27 @@ def _without(keys: pl.Series, settled: pl.Series) -> pl.Series:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What was read of a group of customers: itself, its journeys before, its facts."""
+class _Group:
+    """What was read of a group of customers: themselves, their journeys before, their facts."""
 
-    group: pl.DataFrame
+    identities: pl.DataFrame
     before: pl.DataFrame
     facts: pl.DataFrame
 
 
-@dataclass(slots=True)
-class _GroupSize:
-    """How many identifiers the next group may have, by how many facts those of the last one had."""
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What was read of customers: themselves with their `group`, their journeys before, their facts by group."""
 
-    facts_per_identifier: float = _FACTS_PER_IDENTIFIER
+    identities: pl.DataFrame
+    before: pl.DataFrame
+    facts: FactsApart
 
-    @property
-    def identifiers(self) -> int:
-        return max(1, min(_GROUP_IDENTIFIERS, int(_GROUP_FACTS / self.facts_per_identifier)))
-
-    def learn(self, identifiers: int, facts: int) -> None:
-        self.facts_per_identifier = max(facts / identifiers, 0.1)
-
-
-def _groups(identities: pl.DataFrame, dirty: pl.Series, hubs: pl.DataFrame, size: _GroupSize) -> Iterator[pl.DataFrame]:
-    """
-    Split identities into groups of whole customers, each as large as may be, in the order of writing.
-
-    A worker may die between two groups, and what the sweep had found is not delivered again. Whoever the sweep would
-    find again is therefore written after those that are only found through him: first who is not dirty himself, then
-    the dirty, last the hubs whose crossing made their neighbours dirty.
-    """
-    if identities.is_empty():
-        return
-    turns = pl.concat(
-        [dirty.rename("ident_key").unique().to_frame().with_columns(turn=pl.lit(1)), hubs.with_columns(turn=pl.lit(2))]
-    )
-    turned = identities.select("ident_key", "customer_uid").join(turns, on="ident_key", how="left")
-    sizes = (
-        turned.group_by("customer_uid")
-        .agg(pl.col("ident_key").n_unique().alias("len"), pl.col("turn").max().fill_null(0))
-        .sort("turn", "customer_uid")
-    )
-    ordered = identities.join(
-        sizes.select("customer_uid").with_row_index("customer"), on="customer_uid", maintain_order="left"
-    ).sort("customer", maintain_order=True)
-    ends = sizes["len"].cum_sum().to_numpy()
-    start = 0
-    while start < ordered.height:
-        fitting = int(np.searchsorted(ends, start + size.identifiers, side="right"))
-        # A customer of more identifiers than fit is a group of his own.
-        end = int(ends[max(fitting - 1, int(np.searchsorted(ends, start, side="right")))])
-        yield ordered[start:end].drop("customer")
-        start = end
-
-
-def _defer_large(
-    group: pl.DataFrame, before: pl.DataFrame, dirty: pl.Series, large: int, defer: Callable[[pl.Series], None]
-) -> pl.DataFrame:
-    """
-    Hand over the dirty identifiers of large customers, and return everybody else.
-
-    How large a customer is, is told by the journeys that were there before and by his identifiers now. Who is not dirty
-    is made anew however large: his rows may be what keeps a hub from looking up to date.
-    """
-    known = before.group_by("ident_key").agg(size=pl.col("touchpoints").sum())
-    sizes = (
-        group.select("ident_key", "customer_uid")
-        .join(known, on="ident_key", how="left")
-        .group_by("customer_uid")
-        .agg(pl.col("size").sum(), pl.len())
-    )
-    outsize = sizes.filter((pl.col("size") > large) | (pl.col("len") > large)).select("customer_uid")
-    if outsize.is_empty():
-        return group
-    theirs = group.join(outsize, on="customer_uid", how="semi")
-    deferred = theirs.join(dirty.rename("ident_key").unique().to_frame(), on="ident_key", how="semi")
-    defer(deferred["ident_key"])
-    return group.join(deferred, on="customer_uid", how="anti")
+    def groups(self) -> Iterator[_Group]:
+        """Hand out the groups in the order of writing; each once."""
+        for number, identities in enumerate(self.identities.partition_by("group", include_key=False)):
+            before = self.before.join(identities.select("ident_key"), on="ident_key", how="semi")
+            yield _Group(identities, before, self.facts.take(number))
 
 
 class _Stopwatch:

@@ -55,7 +55,7 @@ def arrow_table(frame: pl.DataFrame, table: Table) -> pa.Table:
     source = frame.select(table.column_names).rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     columns: dict[str, AnyArray] = {}
     for column in table.columns:
-        values = _whole(source.column(column.name))
+        values = as_one(source.column(column.name))
         try:
             made = converted(values, column.type)
         except (pa.ArrowException, ValueError, KeyError) as error:
@@ -77,7 +77,7 @@ def _is_filled_in(values: AnyArray) -> bool:
     return isinstance(values, pa.BooleanArray) and not values.true_count
 
 
-def _whole(column: "pa.ChunkedArray[Any]") -> AnyArray:
+def as_one(column: "pa.ChunkedArray[Any]") -> AnyArray:
     """Return a column as one array; `combine_chunks` would copy the one that it already is."""
     whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     assert isinstance(whole, pa.Array)

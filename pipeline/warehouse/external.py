@@ -7,11 +7,12 @@ Long key lists for ClickHouse as external tables: uploaded with the query as Arr
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from clickhouse_connect.driver.external import ExternalData
 
-KEY_BYTES = 16
+from pipeline.stitching.columns import fixed_ids, id_bytes
 
 
 def key_array(keys: pl.Series) -> "pa.Array[Any]":
@@ -27,10 +28,13 @@ def key_array(keys: pl.Series) -> "pa.Array[Any]":
     Raises:
         ValueError: If a key has another length.
     """
-    joined = b"".join(keys)
-    if len(joined) != KEY_BYTES * len(keys):
-        raise ValueError(f"{keys.name}: keys must have {KEY_BYTES} bytes each")
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(joined)])
+    return fixed_ids(id_bytes(keys))
+
+
+def in_table_order(keys: pl.Series) -> pl.Series:
+    """Return 16-byte keys in the order in which ClickHouse sorts them as UUIDs: by their second half first."""
+    halves = id_bytes(keys).view(">u8")
+    return keys.gather(pl.Series(np.lexsort((halves[:, 0], halves[:, 1]))))
 
 
 def external_keys(keys: pl.Series, name: str = "keys") -> ExternalData:

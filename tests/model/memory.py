@@ -15,6 +15,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
+from pipeline.warehouse.apart import FactsApart
 from tests.model.frames import SCHEMAS, frame_of, frozen
 from tests.model.warehouse import Answer
 
@@ -128,6 +131,15 @@ class Port:
 
     def __init__(self, questions: Questions) -> None:
         self.questions = questions
+
+    def facts_apart(self, groups: pl.DataFrame) -> FactsApart:
+        """Read in two stretches, as what is too much for one read is."""
+        apart, keys = FactsApart(groups), groups["ident_key"].sort()
+        middle = len(keys) // 2
+        for stretch in (keys.head(middle), keys.slice(middle)):
+            if len(stretch):
+                apart.put(self.facts(stretch).to_arrow(compat_level=pl.CompatLevel.oldest()))
+        return apart
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:

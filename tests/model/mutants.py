@@ -230,12 +230,13 @@ def _aliases_not_walked() -> Iterator[None]:
 
 @contextmanager
 def _dirty_first() -> Iterator[None]:
-    groups = stitcher._groups
+    loads: Any = vars(stitcher)["loads_of"]
 
-    def reversed_groups(*arguments: Any) -> Iterator[pl.DataFrame]:
-        yield from reversed(list(groups(*arguments)))
+    def reversed_loads(*arguments: Any) -> Iterator[pl.DataFrame]:
+        for load in reversed(list(loads(*arguments))):
+            yield load.reverse()
 
-    with patch.object(stitcher, "_groups", reversed_groups):
+    with patch.object(stitcher, "loads_of", reversed_loads):
         yield
 
 

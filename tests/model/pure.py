@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.config import IdentitySettings
 from pipeline.contracts.topics import TOUCHPOINT_TOPICS
 from pipeline.stitching.rules import StitchRules
-from pipeline.streaming import closure, stitcher
+from pipeline.streaming import closure, grouping, stitcher
 from pipeline.streaming.decode.values import Rejection
 from pipeline.streaming.landing import Landing, Origin
 from pipeline.streaming.landing.batch import Batch
@@ -46,7 +46,7 @@ _ASKING: Final = (("close_blocks", 1), ("ledger_entries", 4))
 def remembered() -> Iterator[None]:
     """Remember the pure functions of stitching while this is open."""
     with ExitStack() as stack:
-        stack.enter_context(patch.object(stitcher, "_groups", _listing(stitcher._groups)))
+        stack.enter_context(patch("pipeline.streaming.stitcher.loads_of", _listing(grouping.loads_of)))
         for module, name in _PURE:
             stack.enter_context(patch.object(module, name, _remembering(getattr(module, name))))
         for name, place in _ASKING:
@@ -55,9 +55,9 @@ def remembered() -> Iterator[None]:
 
 
 def _listing(function: Callable[..., Iterator[pl.DataFrame]]) -> Callable[..., list[pl.DataFrame]]:
-    """Remember the groups that identities are written in, by how large a group may be too."""
+    """Remember the loads that identities are read in, by how large a load may be too."""
     remembering = _remembering(lambda _size, *arguments: list(function(*arguments)))
-    return lambda *arguments: cast(list[pl.DataFrame], remembering(stitcher._GROUP_IDENTIFIERS, *arguments))
+    return lambda *arguments: cast(list[pl.DataFrame], remembering(grouping._LOAD_IDENTIFIERS, *arguments))
 
 
 def _asking(function: Callable[..., Any], place: int) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 from unittest.mock import patch
 
-from pipeline.streaming import stitcher
+from pipeline.streaming import grouping, stitcher
 from tests.model.happenings import draw
 from tests.model.judging import Diverged
 from tests.model.memory import Memory
@@ -83,7 +83,8 @@ def first_caught(name: str) -> int | None:
 def _judged(seed: int, simulation: Simulation) -> Verdict:
     try:
         with (
-            patch.object(stitcher, "_GROUP_IDENTIFIERS", simulation.world.group),
+            patch.object(grouping, "_GROUP_IDENTIFIERS", simulation.world.group),
+            patch.object(grouping, "_LOAD_IDENTIFIERS", simulation.world.load),
             patch.object(stitcher, "_SLICE_IDENTIFIERS", simulation.world.slice),
         ):
             simulation.run()

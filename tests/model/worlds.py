@@ -45,6 +45,7 @@ class World:
         logs: The records by topic and partition, `stitch.dirty` included (empty).
         rules: Rules by rules_version: 1, and 2 with other caps and gaps.
         group: How many identifiers are written together: in most worlds all.
+        load: How many are read together: all, or in every other world no more than are written together.
         slice: Around how many dirty identifiers blocks are found at a time: in every third world all.
     """
 
@@ -54,6 +55,7 @@ class World:
     logs: Mapping[Place, Sequence[Stored]]
     rules: Mapping[int, StitchRulesOf]
     group: int
+    load: int
     slice: int
 
 
@@ -118,7 +120,8 @@ def world(number: int, shape: str = MIXED.name) -> World:
         maker.happen(random.choices(names, weights)[0])
     rules = {version: _rules(version, random, tight=chosen.tight) for version in (1, 2)}
     logs, group = _logs(maker.records, random), random.choice([20_000, 20_000, 1])
-    return World(number, shape, maker.events, logs, rules, group, (EVERYTHING, 1, 2)[number % 3])
+    load = group if number % 2 else EVERYTHING
+    return World(number, shape, maker.events, logs, rules, group, load, (EVERYTHING, 1, 2)[number % 3])
 
 
 def _rules(version: int, random: Random, *, tight: bool) -> StitchRulesOf:

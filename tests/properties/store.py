@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, TIME, conform_facts
+from pipeline.warehouse.apart import FactsApart
 
 Row = dict[str, Any]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -146,6 +147,12 @@ class MemoryWarehouse:
         schema = {name: FACTS_SCHEMA[name] for name in [*ENVELOPE, "product_id", "calendar"]} | dict(EVIDENCE_FIELDS)
         rows = [_fact(row) for row in self.touchpoints if row["ident_key"] in asked]
         return conform_facts(_frame(rows, schema))
+
+    def facts_apart(self, groups: pl.DataFrame) -> FactsApart:
+        """Return the touchpoints of subjects apart by group."""
+        apart = FactsApart(groups)
+        apart.put(self.facts(groups["ident_key"]).to_arrow(compat_level=pl.CompatLevel.oldest()))
+        return apart
 
     def journeys(self, keys: pl.Series) -> pl.DataFrame:
         """Return the customers of identifiers; what is published is not judged, so no journeys."""

@@ -226,7 +226,8 @@ def test_a_death_between_two_groups_leaves_nothing_that_the_sweep_cannot_find(
 ) -> None:
     if in_threads:
         read_and_write_in_threads(monkeypatch)
-    monkeypatch.setattr("pipeline.streaming.stitcher._GROUP_IDENTIFIERS", 1)
+        monkeypatch.setattr("pipeline.streaming.grouping._LOAD_IDENTIFIERS", 1)
+    monkeypatch.setattr("pipeline.streaming.grouping._GROUP_IDENTIFIERS", 1)
     shop.land(touch(1, 0, {"customer_id": who, "cookie_id": f"kiosk of {who}"}))
     shop.stitch()
     shop.land(touch(2, 5, {"customer_id": f"not {who}", "cookie_id": f"kiosk of {who}"}))
