@@ -1,6 +1,7 @@
 """Metrics split by what customers were at the time, counted by hand."""
 
 from pipeline.warehouse.views.metrics.views import metrics
+from tests.convergence.history import History
 from tests.metrics.conftest import Told
 
 BY_PERSONA = [metric for metric in metrics() if metric.customers]
@@ -55,3 +56,24 @@ def test_waits_replies_and_parcels_count_for_whom_they_befell(told: Told) -> Non
 def test_without_rows_there_are_no_personas(told: Told) -> None:
     for metric in BY_PERSONA:
         assert told.cells(f"{metric.name}_by_persona", "persona") == {}, metric.name
+
+
+def test_it_is_the_persona_that_the_history_has_at_the_time(told: Told) -> None:
+    """A view judges customers at their own cases; their whole history, joined by time, says the same."""
+    for batch in (0, 1):
+        told.shop.land(*History(seed=7, people=12, events=160).make()[batch::2])
+        told.shop.stitch()
+    database = told.shop.rows("SELECT currentDatabase()")[0][0]
+    seen: set[str] = set()
+    for metric in BY_PERSONA:
+        if metric.longest != "all" or metric.apart != ("",):
+            continue
+        cases = metric.customers.replace("{db}", database)
+        history = told.shop.rows(
+            f"SELECT toString(h.persona), toUInt64(sum(c.base)) FROM ({cases}) AS c ASOF INNER JOIN v_persona_history "
+            "AS h ON h.customer_uid = c.customer AND h.valid_from <= c.at GROUP BY h.persona"
+        )
+        view = {key[0]: cell[0] for key, cell in told.cells(f"{metric.name}_by_persona", "persona").items()}
+        assert view == dict(history), metric.name
+        seen |= view.keys()
+    assert len(seen) > 2

@@ -43,6 +43,12 @@ def part(name: str, rules: str = "rules") -> str:
     return f"{rules}.{names.index(name) + 1}"
 
 
+def named(number: str) -> str:
+    """Return the name of the persona of that number."""
+    # One constant array for all rows: as a column of the subquery it would be made anew for each.
+    return f"tupleElement({declared()}, 1)[{number}]"
+
+
 def bought() -> str:
     """
     Return what every customer bought: placed (times of orders), sent_back (times by which they were), money.
@@ -73,13 +79,15 @@ def bought() -> str:
     GROUP BY customer"""
 
 
-def judged(points: str, more: Sequence[str] = ()) -> str:
+def judged(points: str, more: Sequence[str] = (), cases: str = "") -> str:
     """
     Return every customer with points, features and the number of the persona at each point.
 
     Args:
         points: Expression of the times; sees the columns of `_customers`.
         more: Further columns of the answer.
+        cases: SELECT of `customer` and `cases` (tuples that begin with a time); only these customers are judged, and
+            `_customers` has a column more: their cases but those before the customer was known.
     """
     values = _features()
     arguments = ", ".join(f"x_{feature.name}" for feature in FEATURES)
@@ -105,7 +113,7 @@ def judged(points: str, more: Sequence[str] = ()) -> str:
             FROM
             (
                 SELECT *, {_main_currency()} AS currencies, {values["orders"]} AS f_orders
-                FROM (SELECT *, {points} AS points FROM ({_customers()}
+                FROM (SELECT *, {points} AS points FROM ({_customers(cases)}
                 ))
             )
         )
@@ -181,7 +189,7 @@ def _main_currency() -> str:
     )
 
 
-def _customers() -> str:
+def _customers(cases: str = "") -> str:
     """
     Return every customer with a touchpoint that counts: customer, first_seen, hurt, gaps, and what it bought.
 
@@ -189,11 +197,15 @@ def _customers() -> str:
     """
     following = f"arrayPopFront(arrayPushBack(times, {FOREVER}))"
     quiet = offsets("days_since_touchpoint")
+    own, join = "", ""
+    if cases:
+        own = "arrayFilter(c -> c.1 >= first_seen, q.cases) AS cases,"
+        join = f"INNER ANY JOIN ({cases}\n                    ) AS q ON q.customer = s.ident_key"
     return f"""
                 SELECT * EXCEPT (times), arrayFilter(g -> g.2 - g.1 > shortest, arrayZip(times, {following})) AS gaps
                 FROM
                 (
-                    SELECT s.ident_key AS customer, {_MS}(s.first_seen_at) AS first_seen,
+                    SELECT s.ident_key AS customer, {_MS}(s.first_seen_at) AS first_seen, {own}
                         arrayMap((d, o) -> {_MS}(ifNull(d, o)), s.pain_due_at, s.pain_occurred_at) AS hurt,
                         arrayMap(x -> {_MS}(x), s.step_occurred_at) AS times,
                         b.placed AS placed, b.sent_back AS sent_back, b.money AS money,
@@ -201,6 +213,7 @@ def _customers() -> str:
                     FROM {{db}}.stitched AS s FINAL
                     LEFT ANY JOIN ({bought()}
                     ) AS b ON b.customer = s.ident_key
+                    {join}
                     WHERE {ANCHORS} AND s.touchpoints > 0
                 )"""
 

@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.metrics.loyalty import customer_values
-from pipeline.warehouse.views.persona_facts import FOREVER, NOW_MS, declared, judged, offsets, part
+from pipeline.warehouse.views.persona_facts import FOREVER, NOW_MS, declared, judged, named, offsets, part
 
 _TIME: Final = "fromUnixTimestamp64Milli({}, 'UTC')"
 _NULLABLE_TIME: Final = f"Nullable({MILLIS})"
@@ -25,7 +25,7 @@ def personas_view() -> View:
         columns=view_columns_of(
             [
                 ("customer_uid", "UUID", "p.customer", "The customer."),
-                ("persona", LOW, _named("p.numbers[1]"), "Stable name; v_persona_definitions says what it means."),
+                ("persona", LOW, named("p.numbers[1]"), "Stable name; v_persona_definitions says what it means."),
                 ("orders", "UInt32", "toUInt32(p.f_orders[1])", "Orders placed so far."),
                 (
                     "days_since_order",
@@ -89,7 +89,7 @@ def persona_history_view() -> View:
         columns=view_columns_of(
             [
                 ("customer_uid", "UUID", "p.customer", "The customer."),
-                ("persona", LOW, _named("a_number"), "Stable name; v_persona_definitions says what it means."),
+                ("persona", LOW, named("a_number"), "Stable name; v_persona_definitions says what it means."),
                 ("valid_from", MILLIS, _TIME.format("a_begin"), "From this moment on, included."),
                 ("valid_to", _NULLABLE_TIME, _TIME.format("a_end"), "Up to this moment, excluded; NULL: still so."),
             ]
@@ -197,11 +197,6 @@ def rfm_view() -> View:
         example="SELECT r_score, f_score, count() AS customers, sum(net_minor) AS net_minor, currency\n"
         "FROM v_rfm\nWHERE is_main\nGROUP BY currency, r_score, f_score\nORDER BY currency, r_score DESC, f_score DESC",
     )
-
-
-def _named(number: str) -> str:
-    # One constant array for all rows: as a column of the subquery it would be made anew for each.
-    return f"tupleElement({declared()}, 1)[{number}]"
 
 
 def _moments() -> str:

@@ -191,7 +191,7 @@ ARRAY JOIN arrayConcat([({usual}, returned)],
 
 def _returned_by_customers() -> str:
     return (
-        f"SELECT {periods('placed.1')} AS periods, placed.1 AS at, placed.5 AS customer, toInt64(row.3) AS hit,\n"
+        "SELECT placed.1 AS dated, placed.1 AS at, placed.5 AS customer, toInt64(row.3) AS hit,\n"
         f"    1 AS base, [(row.1, row.2)] AS apart\nFROM\n({_orders_and_returns(CUSTOMER)}\n)\n"
         f"ARRAY JOIN arrayConcat([('', '', returned)],\n"
         f"    arrayMap(r -> ('reason', r, has(reasons, r)), [{_reasons()}])) AS row"

@@ -28,13 +28,13 @@ class Metric:
         source: Where the formula is from.
         dimensions: What it can be split by, beside `all`.
         rows: SELECT of `periods`, `dims`, `hit`, `base`; `{db}` stands for the database.
-        customers: The same rows as `periods`, `at`, `customer`, `hit`, `base`, which split it by persona; empty: the
-            metric is about no customer.
+        customers: The same rows as `dated` (which the periods are of), `at` (whose persona counts), `customer`, `hit`,
+            `base`, which split it by persona; empty: the metric is about no customer.
         apart: What the view by persona is split by too, "" for nothing. Of more than "" the rows of `customers` have
             `apart`: (name, value) of each.
         is_whole: Whether there is an `all`; else every dimension stands beside another one that parts what cannot be
             counted together.
-        longest: The longest period that it has.
+        longest: The longest period that it has; `month`: only that.
     """
 
     name: str
@@ -106,7 +106,7 @@ def within(name: str, value: str, products: str = "", **values: str) -> str:
     return f"arrayConcat({named}, {each})" if products else named
 
 
-def of_customers(at: str, hit: str, source: str, condition: str = "1", apart: str = "") -> str:
+def of_customers(at: str, hit: str, source: str, condition: str = "1", apart: str = "", dated: str = "") -> str:
     """
     Return the rows of a metric by customer, from a SELECT that has `customer` and what the expressions need.
 
@@ -116,10 +116,11 @@ def of_customers(at: str, hit: str, source: str, condition: str = "1", apart: st
         source: The SELECT.
         condition: Which of its rows are cases.
         apart: Array of (name, value), what the case is split by beside the persona; "": by nothing.
+        dated: Which periods the case counts in; "": those of `at`.
     """
     also = f", {apart} AS apart" if apart else ""
     return (
-        f"SELECT {periods(at)} AS periods, {at} AS at, customer, {hit} AS hit, 1 AS base{also}\n"
+        f"SELECT {dated or at} AS dated, {at} AS at, customer, {hit} AS hit, 1 AS base{also}\n"
         f"FROM\n({source}\n)\nWHERE {condition}"
     )
 

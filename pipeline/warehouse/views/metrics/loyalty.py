@@ -111,8 +111,9 @@ def _customer_metrics() -> tuple[Metric, ...]:
             rows=f"SELECT {periods('first_order_at')} AS periods,\n    {by_currency} AS dims,\n"
             f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values(f't.channel, {campaign()}, {PRODUCTS}')}\n)",
             # A value so far is one of today, and so is what the customer is.
-            customers=f"SELECT {periods('first_order_at')} AS periods, now64(3, 'UTC') AS at, customer,\n"
-            f"    net_minor AS hit, 1 AS base, [('currency', currency)] AS apart\nFROM\n({customer_values()}\n)",
+            customers=of_customers(
+                "now64(3, 'UTC')", "net_minor", customer_values(), "1", "[('currency', currency)]", "first_order_at"
+            ),
             apart=("currency",),
             is_whole=False,
         ),
@@ -308,7 +309,7 @@ def _churn() -> Metric:
         source=f"Customer churn rate, lost of those at the start; {_WILSON}",
         dimensions=("plan", "channel", "campaign", "product"),
         rows=f"SELECT {month} AS periods, {said} AS dims, {lost} AS hit, 1 AS base\nFROM\n({_months()}\n)",
-        customers=f"SELECT {month} AS periods, toDateTime64(month, 3, 'UTC') AS at, first.1 AS customer,\n"
+        customers="SELECT toDateTime64(month, 3, 'UTC') AS dated, dated AS at, first.1 AS customer,\n"
         f"    {lost} AS hit, 1 AS base\nFROM\n({_months(CUSTOMER)}\n)",
         longest="month",
     )

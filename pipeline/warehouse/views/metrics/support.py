@@ -171,7 +171,7 @@ def _per_orders() -> str:
 
 def _per_orders_of_customers() -> str:
     """Return contacts and orders by customer: what somebody was at the contact, and became by the order."""
-    row = f"SELECT {periods('at')} AS periods, at, customer,"
+    row = "SELECT at AS dated, at, customer,"
     return (
         f"{row} toInt64(1) AS hit, toInt64(0) AS base\nFROM\n({contacts()}\n)\nUNION ALL\n"
         f"{row} toInt64(0) AS hit, toInt64(1) AS base\nFROM\n({orders(CUSTOMER)}\n)"

@@ -7,12 +7,13 @@ from pipeline.warehouse.declarations import View, ViewColumn, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.expressions import ANCHORS
 from pipeline.warehouse.views.metrics.buying import buying_metrics
-from pipeline.warehouse.views.metrics.declaration import Metric
+from pipeline.warehouse.views.metrics.declaration import Metric, periods
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 from pipeline.warehouse.views.metrics.loyalty import customer_values, loyalty_metrics
 from pipeline.warehouse.views.metrics.statistics import wilson
 from pipeline.warehouse.views.metrics.support import support_metrics
 from pipeline.warehouse.views.metrics.surveys import survey_metrics
+from pipeline.warehouse.views.persona_facts import NOW_MS, judged, named
 
 _FLOAT: Final = "Nullable(Float64)"
 _SPREAD_OVER: Final = ("nps", "csat", "ces", "wait", "first_reply", "resolution")
@@ -66,15 +67,20 @@ def _persona_view(metric: Metric) -> View:
     """
     Split a metric by what the customers were at the time.
 
-    It is a view of its own, because what everybody was when is dear to compute, and would be for every other question.
+    It is a view of its own, because what somebody was when is dear to compute, and would be for every other question.
     """
     apart = metric.apart != ("",)
-    also = ", c.apart AS apart" if apart else ""
+    cases = (
+        "\nSELECT customer, groupArray((toUnixTimestamp64Milli(at), toUnixTimestamp64Milli(dated), hit, base"
+        f"{', apart' if apart else ''})) AS cases\nFROM\n(\n{metric.customers}\n)\nGROUP BY customer"
+    )
+    # Everybody is judged at his own cases and never else: his whole history would be dearer.
+    each = judged(f"arrayMap(c -> least(c.1, {NOW_MS}), cases)", ["cases"], cases)
     rows = (
-        f"            SELECT c.periods AS periods, c.hit AS hit, c.base AS base, toString(h.persona) AS persona{also}\n"
-        f"            FROM\n            (\n{metric.customers}\n            ) AS c\n"
-        "            ASOF INNER JOIN {db}.v_persona_history AS h\n"
-        "                ON h.customer_uid = c.customer AND h.valid_from <= c.at"
+        f"            SELECT {_periods_of(metric)} AS periods, c.3 AS hit, c.4 AS base,\n"
+        f"                {named('number')} AS persona{', c.5 AS apart' if apart else ''}\n"
+        f"            FROM\n            ({each}\n            )\n"
+        "            ARRAY JOIN cases AS c, numbers AS number"
     )
     split, name, value = ("", "'persona'", "persona")
     if apart:
@@ -92,6 +98,11 @@ def _persona_view(metric: Metric) -> View:
         f"FROM {view}\nWHERE period = '{metric.longest}' AND dimension = '{metric.persona_dimensions[0]}'\n"
         "ORDER BY period_start, persona, statistic",
     )
+
+
+def _periods_of(metric: Metric) -> str:
+    dated = "fromUnixTimestamp64Milli(c.2, 'UTC')"
+    return periods(dated) if metric.longest == "all" else f"[('month', toNullable(toStartOfMonth({dated})))]"
 
 
 def _source(metric: Metric, rows: str, split: str, dimension: str, part: str) -> str:
