@@ -13,7 +13,14 @@ from pipeline.warehouse.views.metrics.declaration import (
     periods,
     typed,
 )
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, joined_customers
+from pipeline.warehouse.views.metrics.facts import (
+    CUSTOMER,
+    FIRST,
+    LINES,
+    PRODUCTS,
+    joined_customers,
+    products_of,
+)
 from pipeline.warehouse.views.metrics.statistics import mean, quantiles, share
 
 _WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
@@ -26,7 +33,7 @@ _REFUND_TOOK: Final = "greatest(0, toInt64(dateDiff('millisecond', word.1, refun
 # One look at each body for all of its fields.
 _PARCELS_BODY: Final = (
     "JSONExtract(t.body, 'Tuple(promised_until Nullable(Int64), promised_delivery_at Nullable(Int64), "
-    "delivered_at Nullable(Int64), carrier String)')"
+    f"delivered_at Nullable(Int64), carrier String, lines {LINES})')"
 )
 
 
@@ -121,11 +128,10 @@ def parcels(customer: str = "") -> str:
     """
     types = ("order.placed", "order.cancelled", "delivery.shipped", "delivery.delivered")
     time = "fromUnixTimestamp64Milli(assumeNotNull({}), 'UTC')"
-    until, placed_until, handed, carrier = (f"said.{number}" for number in range(1, 5))
+    until, placed_until, handed, carrier, lines = (f"said.{number}" for number in range(1, 6))
     order = (
-        "multiIf(t.order_id != '' OR t.shipment_id = '', t.order_id, "
-        "minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.order_id), t.order_id != '') "
-        "OVER (PARTITION BY t.shipment_id).3)"
+        "multiIf(order_id != '' OR shipment = '', order_id, "
+        "minIf(tuple(at, uid, order_id), order_id != '') OVER (PARTITION BY shipment).3)"
     )
     parts = (", customer", f"{customer} AS customer,", joined_customers(), "placed.6 AS customer,")
     own, named, join, who = parts if customer else ("",) * 4
@@ -152,17 +158,22 @@ def parcels(customer: str = "") -> str:
                 arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, s))) AS sent
             FROM
             (
-                SELECT {named} {_PARCELS_BODY} AS said, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid,
-                    toString(t.type) AS type, t.shipment_id AS shipment, t.channel AS channel,
-                    {campaign()} AS campaign, {carrier} AS carrier,
-                    if(t.type = 'order.placed', {PRODUCTS}, []) AS products,
-                    if(isNull({handed}), t.occurred_at, {time.format(handed)}) AS came,
-                    if(t.type = 'order.placed', {placed_until}, {until}) AS until_ms, isNotNull(until_ms) AS has_until,
-                    fromUnixTimestamp64Milli(ifNull(until_ms, 0), 'UTC') AS until, {order} AS own_order,
-                    if(own_order = '', concat('shipment:', t.shipment_id), concat('order:', own_order)) AS key
-                FROM {{db}}.touchpoints AS t FINAL
-                {join}
-                WHERE {typed(*types)} AND (t.order_id != '' OR t.shipment_id != '')
+                SELECT *, {order} AS own_order,
+                    if(own_order = '', concat('shipment:', shipment), concat('order:', own_order)) AS key
+                FROM
+                (
+                    SELECT {named} {_PARCELS_BODY} AS said, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid,
+                        toString(t.type) AS type, t.order_id AS order_id, t.shipment_id AS shipment,
+                        t.channel AS channel, {campaign()} AS campaign, {carrier} AS carrier,
+                        if(t.type = 'order.placed', {products_of(lines)}, []) AS products,
+                        if(isNull({handed}), t.occurred_at, {time.format(handed)}) AS came,
+                        if(t.type = 'order.placed', {placed_until}, {until}) AS until_ms,
+                        isNotNull(until_ms) AS has_until,
+                        fromUnixTimestamp64Milli(ifNull(until_ms, 0), 'UTC') AS until
+                    FROM {{db}}.touchpoints AS t FINAL
+                    {join}
+                    WHERE {typed(*types)} AND (t.order_id != '' OR t.shipment_id != '')
+                )
             )
             GROUP BY key
         )

@@ -18,10 +18,16 @@ CUSTOMER: Final = f"ifNull(nullIf(w.customer_uid, {ABSENT_UUID}), t.ident_key)"
 _CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
 _CONTACTS: Final = ("support.call_ended", *_CHAT, "support.email_received", "support.ticket_created")
 
-PRODUCTS: Final = (
-    "arrayFilter(p -> p != '', arrayDistinct(arrayConcat(t.product_ids, "
-    "arrayMap(l -> JSONExtractString(l, 'product_id'), JSONExtractArrayRaw(t.body, 'lines')))))"
-)
+LINES: Final = "Array(Tuple(product_id String))"
+"""What is read of the lines of an order, as a type."""
+
+
+def products_of(lines: str) -> str:
+    """Return the products of an order `t`, from its lines as `LINES`."""
+    return f"arrayFilter(p -> p != '', arrayDistinct(arrayConcat(t.product_ids, tupleElement({lines}, 1))))"
+
+
+PRODUCTS: Final = products_of(f"JSONExtract(t.body, 'lines', '{LINES}')")
 """Products of an order."""
 
 

@@ -24,7 +24,23 @@ _RANKS: Final = "interval: Conover, Practical Nonparametric Statistics, 3.2"
 _DESKS: Final = "as help desks count it, in calendar hours"
 _PRODUCTS: Final = "arrayDistinct(t.product_ids)"
 _THREADED: Final = ("support.email_received", "support.email_sent", "support.call_ended")
-_TICKETED: Final = tuple(f"support.ticket_{verb}" for verb in ("created", "updated", "solved", "reopened"))
+TICKETED: Final = tuple(f"support.ticket_{verb}" for verb in ("created", "updated", "solved", "reopened"))
+MESSAGES: Final = (*_THREADED, *TICKETED)
+CHATS: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
+ASKS: Final = "type IN ('support.email_received', 'support.ticket_created') AND direction != 'outbound'"
+ANSWERS: Final = (
+    "type IN ('support.email_sent', 'support.ticket_solved') OR (type = 'support.ticket_updated' AND is_public) "
+    "OR (type = 'support.call_ended' AND direction = 'outbound')"
+)
+# Of messages with at, uid (as number), thread and ticket.
+ITS_TICKET: Final = (
+    "if(thread = '', '', minIf(tuple(at, uid, ticket), thread != '' AND ticket != '') OVER (PARTITION BY thread).3)"
+)
+MATTER: Final = (
+    "multiIf(ticket != '', concat('ticket:', ticket), its_ticket != '', concat('ticket:', its_ticket), "
+    "thread != '', concat('thread:', thread), '')"
+)
+"""What a message is about: the ticket, else the thread."""
 
 
 def support_metrics() -> tuple[Metric, ...]:
@@ -189,7 +205,6 @@ FROM
 def _waited(customer: str = "") -> str:
     """Select every wait: first (at, uid, channel, campaign, products, who where a customer is named), queue, hit."""
     who, join = _who(customer)
-    chats = ("support.chat_started", "support.chat_message", "support.chat_ended")
     return f"""
     SELECT min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {_PRODUCTS}{who})) AS first,
         {_named(customer, "first.6")}
@@ -197,7 +212,7 @@ def _waited(customer: str = "") -> str:
         toInt64(round(1000 * max({field("wait_s", "Float64")}))) AS hit
     FROM {{db}}.touchpoints AS t FINAL
     {join}
-    WHERE {typed("support.call_ended", *chats)} AND JSONHas(t.body, 'wait_s')
+    WHERE {typed("support.call_ended", *CHATS)} AND JSONHas(t.body, 'wait_s')
     GROUP BY t.type = 'support.call_ended', if(t.conversation_id = '', toString(t.event_uid), t.conversation_id)"""
 
 
@@ -213,20 +228,15 @@ def _named(customer: str, place: str) -> str:
 def _messages(types: tuple[str, ...], customer: str = "") -> str:
     """Select the messages of tickets and threads, each with its matter: the ticket, else the thread."""
     _, join = _who(customer)
-    ticket = (
-        "if(thread = '', '', minIf(tuple(at, toString(uid), ticket), thread != '' AND ticket != '') "
-        "OVER (PARTITION BY thread).3)"
-    )
     return f"""
-        SELECT *, multiIf(ticket != '', concat('ticket:', ticket), its_ticket != '', concat('ticket:', its_ticket),
-            thread != '', concat('thread:', thread), '') AS matter
+        SELECT *, {MATTER} AS matter
         FROM
         (
-            SELECT *, {ticket} AS its_ticket
+            SELECT *, {ITS_TICKET} AS its_ticket
             FROM
             (
-                SELECT t.occurred_at AS at, t.event_uid AS uid, toString(t.type) AS type, t.channel AS channel,
-                    {f"{customer} AS asker," if customer else ""}
+                SELECT t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid, toString(t.type) AS type,
+                    t.channel AS channel, {f"{customer} AS asker," if customer else ""}
                     {campaign()} AS campaign, {_PRODUCTS} AS products, t.direction AS direction, t.ticket_id AS ticket,
                     JSONExtractString(t.body, 'thread_id') AS thread, {CALENDAR} AS calendar, t.source AS source,
                     ifNull({field("public_reply", "Bool")}, false) AS is_public
@@ -240,17 +250,12 @@ def _messages(types: tuple[str, ...], customer: str = "") -> str:
 
 def _replied(customer: str = "") -> str:
     """Select who asked (at, uid, channel, campaign, calendar, source, products), and when it was answered."""
-    asks = "type IN ('support.email_received', 'support.ticket_created') AND direction != 'outbound'"
-    answers = (
-        "type IN ('support.email_sent', 'support.ticket_solved') OR (type = 'support.ticket_updated' AND is_public) "
-        "OR (type = 'support.call_ended' AND direction = 'outbound')"
-    )
     own = ", asker" if customer else ""
     return f"""
-    SELECT minIf(tuple(at, toString(uid), channel, campaign, calendar, source, products{own}), {asks}) AS began,
-        {_named(customer, "began.8")} countIf({asks}) AS asks,
-        arrayFilter(a -> a >= began.1, arraySort(groupArrayIf(at, {answers}))) AS answers, answers[1] AS ended
-    FROM ({_messages((*_THREADED, *_TICKETED), customer)}
+    SELECT minIf(tuple(at, uid, channel, campaign, calendar, source, products{own}), {ASKS}) AS began,
+        {_named(customer, "began.8")} countIf({ASKS}) AS asks,
+        arrayFilter(a -> a >= began.1, arraySort(groupArrayIf(at, {ANSWERS}))) AS answers, answers[1] AS ended
+    FROM ({_messages(MESSAGES, customer)}
     )
     GROUP BY matter
     HAVING asks > 0 AND length(answers) > 0"""
@@ -269,7 +274,7 @@ def _resolved(customer: str = "") -> str:
         arrayFilter(s -> reopenings = 0 OR s > last_reopened, all_solved) AS standing, standing[1].1 AS ended
     FROM {{db}}.touchpoints AS t FINAL
     {join}
-    WHERE {typed(*_TICKETED)} AND t.ticket_id != ''
+    WHERE {typed(*TICKETED)} AND t.ticket_id != ''
     GROUP BY t.ticket_id
     HAVING opens > 0 AND length(standing) > 0 AND ended >= began.1"""
 

@@ -22,6 +22,29 @@ _DIMENSIONS: Final = ("channel", "stage", "campaign", "product")
 _SHARE_OF_SCALE: Final = "(score - low) / (high - low)"
 
 
+@dataclass(frozen=True)
+class Score:
+    """
+    What an answer to an instrument is worth.
+
+    Args:
+        scale: Ends of the scale where the answer names none.
+        condition: Which answers count, by their `low` and `high`.
+        hit: What one with `score`, `low` and `high` is worth.
+    """
+
+    scale: tuple[float, float]
+    condition: str
+    hit: str
+
+
+SCORES: Final = {
+    "nps": Score((0, 10), "low = 0 AND high = 10", "toInt64(multiIf(score >= 9, 1, score <= 6, -1, 0))"),
+    "csat": Score(DEFAULT_SCALES["csat"], "high > low", f"toInt64({_SHARE_OF_SCALE} >= 0.75 - {ROUNDING})"),
+    "ces": Score(DEFAULT_SCALES["ces"], "high > low", f"toInt64(round(1000 * (1 + 6 * {_SHARE_OF_SCALE})))"),
+}
+
+
 def survey_metrics() -> tuple[Metric, ...]:
     """Return the metrics of surveys and reviews."""
     return (
@@ -34,7 +57,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             source="Reichheld, The One Number You Need to Grow, Harvard Business Review 12/2003; interval: Rocks, "
             "Interval Estimation for the Net Promoter Score, The American Statistician 70(4), 2016",
             dimensions=_DIMENSIONS,
-            **_split("multiIf(score >= 9, 1, score <= 6, -1, 0)", _answers("nps", 0, 10, "low = 0 AND high = 10")),
+            **_split(SCORES["nps"].hit, _answers("nps")),
         ),
         Metric(
             name="csat",
@@ -44,7 +67,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             definition="Share of answers in the upper quarter of their scale: 4 and 5 of 1 to 5.",
             source="top-two-box; interval: Wilson, Journal of the American Statistical Association 22, 1927",
             dimensions=_DIMENSIONS,
-            **_split(f"toInt64({_SHARE_OF_SCALE} >= 0.75 - {ROUNDING})", _answers("csat", *DEFAULT_SCALES["csat"])),
+            **_split(SCORES["csat"].hit, _answers("csat")),
         ),
         Metric(
             name="ces",
@@ -55,7 +78,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             source="Dixon, Freeman, Toman, Stop Trying to Delight Your Customers, Harvard Business Review 7/2010; "
             "interval: Student, Biometrika 6, 1908",
             dimensions=_DIMENSIONS,
-            **_split(f"toInt64(round(1000 * (1 + 6 * {_SHARE_OF_SCALE})))", _answers("ces", *DEFAULT_SCALES["ces"])),
+            **_split(SCORES["ces"].hit, _answers("ces")),
         ),
         Metric(
             name="review_score",
@@ -83,13 +106,18 @@ def _rows(hit: str, answers: str) -> str:
     )
 
 
-def _answers(instrument: str, low: float, high: float, condition: str = "high > low") -> "_Answers":
+def _answers(instrument: str) -> "_Answers":
+    said = SCORES[instrument]
+    low, high = said.scale
     values = (
         f"assumeNotNull({field('score', 'Float64')}) AS score, ifNull({field('scale_min', 'Float64')}, {low}) AS low, "
         f"ifNull({field('scale_max', 'Float64')}, {high}) AS high"
     )
     return _Answers(
-        "survey.answered", values, f"JSONExtractString(t.body, 'instrument') = '{instrument}' AND {condition}", "score"
+        "survey.answered",
+        values,
+        f"JSONExtractString(t.body, 'instrument') = '{instrument}' AND {said.condition}",
+        "score",
     )
 
 

@@ -10,13 +10,13 @@ from pipeline.warehouse.views.metrics.buying import buying_metrics
 from pipeline.warehouse.views.metrics.declaration import Metric, periods
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 from pipeline.warehouse.views.metrics.loyalty import customer_values, loyalty_metrics
+from pipeline.warehouse.views.metrics.spread import spread_view
 from pipeline.warehouse.views.metrics.statistics import wilson
 from pipeline.warehouse.views.metrics.support import support_metrics
 from pipeline.warehouse.views.metrics.surveys import survey_metrics
 from pipeline.warehouse.views.persona_facts import NOW_MS, judged, named
 
 _FLOAT: Final = "Nullable(Float64)"
-_SPREAD_OVER: Final = ("nps", "csat", "ces", "wait", "first_reply", "resolution")
 
 
 def metrics() -> tuple[Metric, ...]:
@@ -28,7 +28,7 @@ def metric_views() -> tuple[View, ...]:
     """Return the views of all metrics."""
     by_persona = (_persona_view(metric) for metric in metrics() if metric.customers)
     by_any = (_metric_view(metric) for metric in metrics())
-    return (_definitions(), *by_any, *by_persona, _spread(), _cohorts(), _values())
+    return (_definitions(), *by_any, *by_persona, spread_view(), _cohorts(), _values())
 
 
 def _columns(unit: str) -> tuple[ViewColumn, ...]:
@@ -154,43 +154,6 @@ def _definitions() -> View:
         source=f"FROM\n(\n    SELECT arrayJoin([\n    {rows}]) AS d\n)",
         question="Which metrics are there?",
         example="SELECT metric, unit, definition FROM v_metric_definitions ORDER BY metric",
-    )
-
-
-def _spread() -> View:
-    parts = "\n    UNION ALL\n    ".join(
-        "SELECT metric, period, period_start, statistic, dimension_value, n, assumeNotNull(value) AS value, low, high, "
-        f"unit FROM {{db}}.v_metric_{name} WHERE dimension = 'channel' AND statistic NOT IN ('p90', 'p99')"
-        for name in _SPREAD_OVER
-    )
-    return View(
-        name="v_channel_spread",
-        comment="Consistency between channels: how far the best and the worst lie apart in score, wait and resolution.",
-        columns=view_columns_of(
-            [
-                ("metric", LOW, "c.metric", f"One of {', '.join(_SPREAD_OVER)}."),
-                ("period", LOW, "c.period", "day, week, month or all."),
-                ("period_start", "Nullable(Date)", "c.period_start", "First day of the period, UTC; NULL: all."),
-                ("statistic", LOW, "c.statistic", "What is compared: net, share, mean, or p50."),
-                ("channels", "UInt64", "count()", "Channels that have a value."),
-                ("least_n", "UInt64", "min(c.n)", "Cases of the channel with the fewest."),
-                ("lowest", "String", "min((c.value, c.dimension_value)).2", "Channel with the lowest value."),
-                ("highest", "String", "max((c.value, c.dimension_value)).2", "Channel with the highest value."),
-                ("spread", "Float64", "max(c.value) - min(c.value)", "Highest less lowest value."),
-                (
-                    "differ",
-                    "Bool",
-                    "ifNull(argMax(c.low, (c.value, c.dimension_value)) > argMin(c.high, "
-                    "(c.value, c.dimension_value)), false)",
-                    "Whether the intervals of highest and lowest lie apart.",
-                ),
-                ("unit", LOW, "any(c.unit)", "Unit of spread."),
-            ]
-        ),
-        source=f"FROM\n(\n    {parts}\n) AS c\nGROUP BY c.metric, c.period, c.period_start, c.statistic",
-        question="Is the service the same on every channel?",
-        example="SELECT metric, statistic, lowest, highest, spread, least_n, differ\n"
-        "FROM v_channel_spread\nWHERE period = 'all'\nORDER BY metric",
     )
 
 
