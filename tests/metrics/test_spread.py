@@ -29,7 +29,7 @@ def test_the_spread_says_what_its_metrics_say(told: Told) -> None:
 
 
 def _scores(told: Told) -> None:
-    scales = ({}, {"scale_min": 0, "scale_max": 100}, {"scale_min": 3, "scale_max": 3})
+    scales: tuple[dict[str, float], ...] = ({}, {"scale_min": 0, "scale_max": 100}, {"scale_min": 3, "scale_max": 3})
     number = 0
     for instrument in ("nps", "csat", "ces", "other"):
         for score in (0, 1, 3, 5, 6.5, 9, 10, 11):

@@ -47,9 +47,10 @@ def touchpoints_view() -> View:
         comment="Every touchpoint once, with its customer, visit and journey; body fields as typed columns.",
         columns=(*contract, *body, *extra),
         source=_SOURCE,
-        question="Which channels do customers use for what?",
+        question="How do customers turn to support?",
         example="SELECT channel, type, count() AS touchpoints, uniqExact(customer_uid) AS customers\n"
-        "FROM v_touchpoints\nGROUP BY channel, type\nORDER BY touchpoints DESC\nLIMIT 10",
+        "FROM v_touchpoints\nWHERE stage = 'support' AND direction = 'inbound'\n"
+        "GROUP BY channel, type\nORDER BY touchpoints DESC\nLIMIT 10",
     )
 
 

@@ -237,7 +237,7 @@ def _refunds(customer: str = "") -> str:
     )
     order = (
         "multiIf(t.order_id != '' OR t.return_id = '', t.order_id, "
-        "minIf(tuple(t.occurred_at, toString(t.event_uid), t.order_id), t.order_id != '') "
+        "minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.order_id), t.order_id != '') "
         "OVER (PARTITION BY t.return_id).3)"
     )
     return f"""
@@ -251,7 +251,7 @@ def _refunds(customer: str = "") -> str:
             arraySort(groupArrayIf(tuple(at, uid, back_id), is_refund)) AS refunds
         FROM
         (
-            SELECT {who} t.occurred_at AS at, toString(t.event_uid) AS uid, t.return_id AS back_id,
+            SELECT {who} t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid, t.return_id AS back_id,
                 t.channel AS channel, {campaign()} AS campaign, {PRODUCTS} AS products,
                 JSONExtractString(t.body, 'reason') AS reason,
                 t.type = 'refund.issued' AS is_refund, {order} AS own_order,

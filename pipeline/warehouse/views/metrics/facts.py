@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.warehouse.views.expressions import ABSENT_UUID, ACTIVE_RULES
 from pipeline.warehouse.views.metrics.declaration import campaign, field, typed
 
-FIRST: Final = "tuple(t.occurred_at, toString(t.event_uid))"
+FIRST: Final = "tuple(t.occurred_at, UUIDToNum(t.event_uid))"
 """What orders touchpoints: time, ties by event_uid as text."""
 
 CUSTOMER: Final = f"ifNull(nullIf(w.customer_uid, {ABSENT_UUID}), t.ident_key)"
@@ -58,7 +58,7 @@ def contacts() -> str:
     own = "if(matter = '', concat('#', toString(uid)), matter)"
     key = f"multiIf(NOT {is_mail}, if(conversation = '', concat('#', toString(uid)), conversation), {own})"
     thread_ticket = (
-        "if(thread = '', '', minIf(tuple(at, toString(uid), ticket), thread != '' AND ticket != '') "
+        "if(thread = '', '', minIf(tuple(at, UUIDToNum(uid), ticket), thread != '' AND ticket != '') "
         "OVER (PARTITION BY customer, thread).3)"
     )
     named = f"""
@@ -81,7 +81,7 @@ def contacts() -> str:
         FROM
         (
             SELECT customer, maxIf(ticket, ticket != '') AS ticket, max(unsolved) AS unsolved,
-                min(tuple(at, toString(uid), uid, channel, campaign, products)) AS first,
+                min(tuple(at, UUIDToNum(uid), uid, channel, campaign, products)) AS first,
                 min(type = 'support.ticket_created') AS is_ticket_only
             FROM
             (

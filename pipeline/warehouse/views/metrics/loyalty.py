@@ -193,7 +193,7 @@ def _first_orders() -> str:
     FROM
     (
         SELECT {CUSTOMER} AS customer, if(t.type = 'order.placed', t.order_id, '') AS order_id,
-            min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()})) AS placed,
+            min(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.channel, {campaign()})) AS placed,
             argMin(if(t.type = 'order.placed', {PRODUCTS}, []), {FIRST}) AS products,
             groupArrayIf(t.occurred_at, t.type = 'referral.sent') AS sent
         FROM {{db}}.touchpoints AS t FINAL
@@ -212,30 +212,25 @@ def customer_values(said: str = "") -> str:
     Args:
         said: Further values of a touchpoint `t`; `said` has them from the fifth on, of the first order in the currency.
     """
-    own, told = ("minIf(paid, order_id != '') AS said,", f", {said}") if said else ("", "")
+    own = "minIf(first, order_id != '') AS said," if said else ""
     return f"""
-    SELECT customer, currency, {own} countIf(order_id != '') AS orders, sumIf(minor, order_id != '') AS gross_minor,
-        sumIf(minor, order_id = '') AS refunded_minor, toInt64(gross_minor - refunded_minor) AS net_minor,
-        minIf(at, order_id != '') AS first_order_at, maxIf(at, order_id != '') AS last_order_at
+    SELECT customer, entry.1 AS currency, {own} countIf(order_id != '') AS orders,
+        sumIf(entry.2, order_id != '') AS gross_minor, sumIf(entry.2, order_id = '') AS refunded_minor,
+        toInt64(gross_minor - refunded_minor) AS net_minor,
+        minIf(first.1, order_id != '') AS first_order_at, maxIf(first.1, order_id != '') AS last_order_at
     FROM
     (
-        SELECT customer, order_id, arrayJoin(if(order_id = '', refunds, [first])) AS paid,
-            paid.3 AS currency, paid.4 AS minor, paid.1 AS at
-        FROM
-        (
-            SELECT customer, order_id, minIf(its, order_id != '') AS first, groupArrayIf(its, order_id = '') AS refunds
-            FROM
-            (
-                SELECT {CUSTOMER} AS customer, if({typed("order.placed")}, t.order_id, '') AS order_id,
-                    tuple(t.occurred_at, toString(t.event_uid), t.currency, assumeNotNull(t.amount_minor){told}) AS its
-                FROM {{db}}.touchpoints AS t FINAL
-                {joined_customers()}
-                WHERE ({typed("order.placed")} AND t.order_id != '' OR {typed("refund.issued")})
-                    AND isNotNull(t.amount_minor)
-            )
-            GROUP BY customer, order_id
-        )
+        SELECT {CUSTOMER} AS customer, if(t.type = 'order.placed', t.order_id, '') AS order_id,
+            minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.currency, assumeNotNull(t.amount_minor)
+                {f", {said}" if said else ""}), t.type = 'order.placed') AS first,
+            sumMapIf([t.currency], [assumeNotNull(t.amount_minor)], t.type = 'refund.issued') AS refunded
+        FROM {{db}}.touchpoints AS t FINAL
+        {joined_customers()}
+        WHERE {typed("order.placed", "refund.issued")} AND isNotNull(t.amount_minor)
+            AND (t.type = 'refund.issued' OR t.order_id != '')
+        GROUP BY customer, order_id
     )
+    ARRAY JOIN if(order_id != '', [(first.3, first.4)], arrayZip(refunded.1, refunded.2)) AS entry
     GROUP BY customer, currency
     HAVING orders > 0"""
 
@@ -277,7 +272,7 @@ def _resolved_or_not(resolved: str) -> str:
             groupArrayIf(at, type = 'order.placed') AS ordered
         FROM
         (
-            SELECT {CUSTOMER} AS customer, t.occurred_at AS at, toString(t.event_uid) AS uid, toString(t.type) AS type,
+            SELECT {CUSTOMER} AS customer, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid, toString(t.type) AS type,
                 t.channel AS channel, t.ticket_id AS ticket, t.order_id AS order_id,
                 arrayDistinct(t.product_ids) AS products, JSONExtractString(t.body, 'instrument') AS instrument,
                 {points} AS points
@@ -334,7 +329,7 @@ def _months(customer: str = "") -> str:
                 AS first,
             maxIf({FIRST}, {started}) AS last_started,
             argMaxIf(JSONExtractString(t.body, 'plan'), {FIRST}, {started}) AS plan,
-            arraySort(groupArrayIf(tuple(t.occurred_at, toString(t.event_uid), {effective}), {ended})) AS cancelled,
+            arraySort(groupArrayIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), {effective}), {ended})) AS cancelled,
             arrayFirst(c -> (c.1, c.2) > last_started, cancelled) AS cancellation,
             notEmpty(cancellation.2) AS is_over, cancellation.3 AS ends
         FROM {{db}}.touchpoints AS t FINAL

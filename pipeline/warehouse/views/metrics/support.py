@@ -206,7 +206,7 @@ def _waited(customer: str = "") -> str:
     """Select every wait: first (at, uid, channel, campaign, products, who where a customer is named), queue, hit."""
     who, join = _who(customer)
     return f"""
-    SELECT min(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {_PRODUCTS}{who})) AS first,
+    SELECT min(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.channel, {campaign()}, {_PRODUCTS}{who})) AS first,
         {_named(customer, "first.6")}
         max(JSONExtractString(t.body, 'queue')) AS queue,
         toInt64(round(1000 * max({field("wait_s", "Float64")}))) AS hit
@@ -266,7 +266,7 @@ def _resolved(customer: str = "") -> str:
     who, join = _who(customer)
     solved, reopened = "t.type = 'support.ticket_solved'", "t.type = 'support.ticket_reopened'"
     return f"""
-    SELECT minIf(tuple(t.occurred_at, toString(t.event_uid), t.channel, {campaign()}, {CALENDAR}, t.source,
+    SELECT minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.channel, {campaign()}, {CALENDAR}, t.source,
             {_PRODUCTS}{who}), t.type = 'support.ticket_created') AS began, {_named(customer, "began.8")}
         countIf(t.type = 'support.ticket_created') AS opens,
         maxIf({FIRST}, {reopened}) AS last_reopened, countIf({reopened}) AS reopenings,
