@@ -126,15 +126,7 @@ def parcels(customer: str = "") -> str:
     A parcel is a shipment where the deliveries name shipments, else the order. The promise is that of its own
     shipment, else of a shipment of the order without a name, else of the order, as for the pain point late_delivery.
     """
-    types = ("order.placed", "order.cancelled", "delivery.shipped", "delivery.delivered")
-    time = "fromUnixTimestamp64Milli(assumeNotNull({}), 'UTC')"
-    until, placed_until, handed, carrier, lines = (f"said.{number}" for number in range(1, 6))
-    order = (
-        "multiIf(order_id != '' OR shipment = '', order_id, "
-        "minIf(tuple(at, uid, order_id), order_id != '') OVER (PARTITION BY shipment).3)"
-    )
-    parts = (", customer", f"{customer} AS customer,", joined_customers(), "placed.6 AS customer,")
-    own, named, join, who = parts if customer else ("",) * 4
+    own, who = (", customer", "placed.6 AS customer,") if customer else ("", "")
     return f"""
     SELECT assumeNotNull(promise_made) AS promise, came, channel, campaign, products, carrier, cancelled{own}
     FROM
@@ -157,28 +149,41 @@ def parcels(customer: str = "") -> str:
                 arrayFilter(x -> x != '', arrayMap(x -> x.3, d)) AS named,
                 arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, s))) AS sent
             FROM
-            (
-                SELECT *, {order} AS own_order,
-                    if(own_order = '', concat('shipment:', shipment), concat('order:', own_order)) AS key
-                FROM
-                (
-                    SELECT {named} {_PARCELS_BODY} AS said, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid,
-                        toString(t.type) AS type, t.order_id AS order_id, t.shipment_id AS shipment,
-                        t.channel AS channel, {campaign()} AS campaign, {carrier} AS carrier,
-                        if(t.type = 'order.placed', {products_of(lines)}, []) AS products,
-                        if(isNull({handed}), t.occurred_at, {time.format(handed)}) AS came,
-                        if(t.type = 'order.placed', {placed_until}, {until}) AS until_ms,
-                        isNotNull(until_ms) AS has_until,
-                        fromUnixTimestamp64Milli(ifNull(until_ms, 0), 'UTC') AS until
-                    FROM {{db}}.touchpoints AS t FINAL
-                    {join}
-                    WHERE {typed(*types)} AND (t.order_id != '' OR t.shipment_id != '')
-                )
+            ({_said_of_parcels(customer)}
             )
             GROUP BY key
         )
     )
     WHERE isNotNull(promise_made)"""
+
+
+def _said_of_parcels(customer: str) -> str:
+    """Select what was said of parcels, one row a touchpoint, each with the key of its order or lone shipment."""
+    types = ("order.placed", "order.cancelled", "delivery.shipped", "delivery.delivered")
+    time = "fromUnixTimestamp64Milli(assumeNotNull({}), 'UTC')"
+    until, placed_until, handed, carrier, lines = (f"said.{number}" for number in range(1, 6))
+    order = (
+        "multiIf(order_id != '' OR shipment = '', order_id, "
+        "minIf(tuple(at, uid, order_id), order_id != '') OVER (PARTITION BY shipment).3)"
+    )
+    named, join = (f"{customer} AS customer,", joined_customers()) if customer else ("", "")
+    return f"""
+    SELECT *, {order} AS own_order,
+        if(own_order = '', concat('shipment:', shipment), concat('order:', own_order)) AS key
+    FROM
+    (
+        SELECT {named} {_PARCELS_BODY} AS said, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid,
+            toString(t.type) AS type, t.order_id AS order_id, t.shipment_id AS shipment,
+            t.channel AS channel, {campaign()} AS campaign, {carrier} AS carrier,
+            if(t.type = 'order.placed', {products_of(lines)}, []) AS products,
+            if(isNull({handed}), t.occurred_at, {time.format(handed)}) AS came,
+            if(t.type = 'order.placed', {placed_until}, {until}) AS until_ms,
+            isNotNull(until_ms) AS has_until,
+            fromUnixTimestamp64Milli(ifNull(until_ms, 0), 'UTC') AS until
+        FROM {{db}}.touchpoints AS t FINAL
+        {join}
+        WHERE {typed(*types)} AND (t.order_id != '' OR t.shipment_id != '')
+    )"""
 
 
 def _of_parcels(hit: str, condition: str, at: str) -> Rows:
