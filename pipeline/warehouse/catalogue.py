@@ -24,6 +24,7 @@ _COLUMNS = """
     SELECT table, name, type, comment, default_kind FROM system.columns
     WHERE database = {database:String} ORDER BY table, position
 """
+_SETTINGS = " SETTINGS "
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class LiveObject:
     comment: str
     query: str
     columns: Mapping[str, LiveColumn] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """The settings of a table, each as `name = value`."""
+        return settings_in(self.engine_full.partition(_SETTINGS)[2])
 
 
 @dataclass(frozen=True)
@@ -96,13 +102,19 @@ def drift(client: Client) -> list[str]:
     return found
 
 
+def settings_in(text: str) -> frozenset[str]:
+    """Return settings as ClickHouse writes them, `name = value`, whose order depends on when each was given."""
+    return frozenset(text.split(", ")) if text else frozenset()
+
+
 def table_differences(table: Table, live: LiveObject) -> Iterator[str]:
     """Tell how a live table differs from its declaration."""
     key = ", ".join(table.order_by)
     key = key if len(table.order_by) == 1 else f"({key})"
-    engine = f"{table.engine_and_partitions} ORDER BY {key} SETTINGS {table.settings}"
-    if live.engine_full != engine:
-        yield f"{table.name}: engine is {live.engine_full}, declared {engine}"
+    engine = f"{table.engine_and_partitions} ORDER BY {key}"
+    is_so = live.engine_full.partition(_SETTINGS)[0] == engine
+    if not is_so or live.settings != settings_in(table.settings):
+        yield f"{table.name}: engine is {live.engine_full}, declared {engine}{_SETTINGS}{table.settings}"
     yield from _comment_difference(table.name, live.comment, table.comment)
     yield from column_differences(table.name, table.columns, live)
 

@@ -6,6 +6,7 @@ quoted and tables always named with their database, so that a rendered view comp
 """
 
 import hashlib
+from collections.abc import Collection
 
 from pipeline.warehouse.declarations import Column, Table, View
 
@@ -54,6 +55,12 @@ def render_comment_column(table: Table, column: Column, database: str) -> str:
 def render_comment_table(table: Table, database: str) -> str:
     """Render the ALTER that gives a table its declared comment."""
     return f"ALTER TABLE {quote_name(database)}.{quote_name(table.name)} MODIFY COMMENT {quote_text(table.comment)}"
+
+
+def render_modify_settings(table: Table, settings: Collection[str], database: str) -> str:
+    """Render the ALTER that gives a table settings (`name = value`), for what is merged or inserted from then on."""
+    where = f"{quote_name(database)}.{quote_name(table.name)}"
+    return f"ALTER TABLE {where} MODIFY SETTING {', '.join(sorted(settings))}"
 
 
 def render_select(view: View, database: str) -> str:

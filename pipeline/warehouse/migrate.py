@@ -1,5 +1,5 @@
 """
-Bring a database to what is declared: create what is missing, add columns, replace views.
+Bring a database to what is declared: create what is missing, add columns, give settings, replace views.
 
 One rule: every step may be repeated and may run beside itself. A run that is killed anywhere is finished by the next,
 and two at once do no harm, because each statement says "if not exists" or replaces a thing by the same thing. What
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from clickhouse_connect.driver.client import Client
 
 from pipeline.config import Settings
-from pipeline.warehouse.catalogue import Catalogue, LiveObject, drift, read_catalogue, view_differences
+from pipeline.warehouse.catalogue import Catalogue, LiveObject, drift, read_catalogue, settings_in, view_differences
 from pipeline.warehouse.ddl import (
     fingerprint,
     quote_name,
@@ -20,6 +20,7 @@ from pipeline.warehouse.ddl import (
     render_add_column,
     render_comment_column,
     render_comment_table,
+    render_modify_settings,
     render_table,
     render_view,
 )
@@ -111,6 +112,10 @@ def _migrate_table(client: Client, table: Table, live: LiveObject | None) -> Ite
         before = column.name
     if live.comment != table.comment:
         statements.append(render_comment_table(table, database))
+    # The granularity of a table that is there cannot be changed; `drift` tells of it.
+    given = {each for each in settings_in(table.settings) - live.settings if not each.startswith("index_granularity ")}
+    if given:
+        statements.append(render_modify_settings(table, given, database))
     for statement in statements:
         client.command(statement)
     if statements:

@@ -94,6 +94,17 @@ def test_views_and_comments_are_mended(client: Client) -> None:
     assert drift(client) == []
 
 
+def test_settings_are_given_to_a_table_that_is_there(client: Client) -> None:
+    client.command("ALTER TABLE touchpoints MODIFY SETTING vertical_merge_algorithm_min_rows_to_activate = 100")
+    assert any(line.startswith("touchpoints: engine is") for line in drift(client))
+    assert [change.name for change in migrate(client)] == ["touchpoints"]
+    assert drift(client) == []
+    client.command("ALTER TABLE touchpoints RESET SETTING min_bytes_for_wide_part")
+    assert [change.name for change in migrate(client)] == ["touchpoints"]
+    # Given last, and no difference all the same.
+    assert drift(client) == []
+
+
 @pytest.mark.parametrize(
     "statement",
     [

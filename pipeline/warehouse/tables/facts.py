@@ -21,6 +21,8 @@ TOUCHPOINTS = Table(
     order_by=("ident_key", "occurred_at", "event_uid"),
     granularity=LOOKUP_GRANULARITY,
     wide_part_bytes=64_000_000,
+    # Batches of a backlog, five at a time, as engines merge them.
+    whole_merge_rows=400_000,
     columns=columns_of(
         [
             ("ident_key", "UUID", "Subject: the strongest identifier of the touchpoint, as keyed hash."),
