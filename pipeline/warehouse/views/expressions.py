@@ -20,6 +20,20 @@ ANCHORS = f"s.rules_version = {ACTIVE_RULES} AND s.is_anchor"
 ABSENT_UUID = "toUUID('00000000-0000-0000-0000-000000000000')"
 
 
+SEEN_TYPES = "(SELECT groupUniqArrayArray(step_type) FROM {db}.stitched)"
+"""Every type that a step ever had; its place there is its number, for numbers group and compare quicker than texts."""
+
+
+def type_numbers(types: str) -> str:
+    """Return the numbers of an array of types, from 1."""
+    return f"arrayMap(x -> transform(x, {SEEN_TYPES}, arrayEnumerate({SEEN_TYPES}), 0), {types})"
+
+
+def moved(column: str, places: int = 1) -> str:
+    """Return an array of numbers in which every place holds what stood so many places before, or 0."""
+    return f"arrayResize(arrayConcat(arrayWithConstant({places}, 0), {column}), length({column}))"
+
+
 def null_if_empty(expression: str) -> str:
     """Return the text, or NULL where it is empty."""
     return f"nullIf({expression}, '')"

@@ -8,7 +8,7 @@ type flows out of it again. All is computed from what `stitched` nests; no facts
 
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
-from pipeline.warehouse.views.expressions import ANCHORS, stage_of
+from pipeline.warehouse.views.expressions import ANCHORS, SEEN_TYPES, moved, stage_of, type_numbers
 from pipeline.warehouse.views.paths import BAD_JOURNEYS, ENDS_BADLY, share
 
 START = "(start)"
@@ -49,6 +49,29 @@ _ENDS = f"""SELECT a_id AS journey_id, s.ident_key AS customer_uid,
     WHERE {ANCHORS}"""
 
 
+_BITS = 16
+_END_NUMBER = 2**_BITS - 1
+
+# The same pairs as numbers, from above and to below: 0 is the start.
+_PAIRS = f"""SELECT key, since, nth = 1 AS is_first, is_bad
+    FROM
+    (
+        SELECT {BAD_JOURNEYS} AS bad, {type_numbers("s.step_type")} AS numbers, s.step_journey AS journeys,
+            arrayMap(x -> toUnixTimestamp64Milli(x), s.step_occurred_at) AS times,
+            arrayMap((n, j, k) -> if(j = k, n, 0), {moved("numbers")}, journeys, {moved("journeys")}) AS before,
+            arrayMap((f, n) -> numbers[f + n - 1], s.journey_first_step, s.journey_touchpoints) AS last,
+            arrayConcat(arrayMap((b, n) -> toUInt32(bitShiftLeft(toUInt32(b), {_BITS}) + n), before, numbers),
+                arrayMap(n -> toUInt32(bitShiftLeft(toUInt32(n), {_BITS}) + {_END_NUMBER}), last)) AS keys,
+            arrayConcat(arrayMap((b, t, u) -> if(b = 0, -1, t - u), before, times, {moved("times")}),
+                arrayMap(n -> -1, last)) AS sinces,
+            arrayConcat(journeys, arrayEnumerate(last)) AS its_journeys
+        FROM {{db}}.stitched AS s FINAL
+        WHERE {ANCHORS}
+    )
+    ARRAY JOIN keys AS key, sinces AS since, arrayEnumerateUniq(keys, its_journeys) AS nth,
+        arrayMap(j -> has(bad, j), its_journeys) AS is_bad"""
+
+
 def transitions_view() -> View:
     """Declare `v_transitions`."""
     seconds = "dateDiff('millisecond', t.from_at, t.to_at) / 1000"
@@ -84,38 +107,41 @@ def transitions_view() -> View:
 
 def directly_follows_view() -> View:
     """Declare `v_directly_follows`."""
-    bad = "countIf(t.is_first AND t.ends_badly)"
+    bad = "countIf(t.is_first AND t.is_bad)"
     journeys = "countIf(t.is_first)"
+    before, after = f"bitShiftRight(t.key, {_BITS})", f"bitAnd(t.key, {_END_NUMBER})"
+    from_type = f"if({before} = 0, '{START}', {SEEN_TYPES}[{before}])"
+    to_type = f"if({after} = {_END_NUMBER}, '{END}', {SEEN_TYPES}[{after}])"
     # Both quantiles of one sorted list; of no values they are no numbers.
-    times = "quantilesExactInclusiveIf(0.5, 0.9)(assumeNotNull(t.seconds), isNotNull(t.seconds))"
-    of_from = "count() / sum(count()) OVER (PARTITION BY t.from_type)"
+    times = "quantilesExactInclusiveIf(0.5, 0.9)(t.since / 1000, t.since >= 0)"
+    of_from = f"count() / sum(count()) OVER (PARTITION BY {before})"
     return View(
         name="v_directly_follows",
         comment="The directly-follows graph: how often one type follows another, how fast, and how such journeys end.",
         columns=view_columns_of(
             [
-                ("from_type", LOW, "t.from_type", f"What happened before; {START}: the journey begins."),
-                ("to_type", LOW, "t.to_type", f"What happened next; {END}: the journey ends (so far)."),
+                ("from_type", LOW, from_type, f"What happened before; {START}: the journey begins."),
+                ("to_type", LOW, to_type, f"What happened next; {END}: the journey ends (so far)."),
                 ("times", "UInt64", "count()", "How often."),
                 ("share", "Float64", of_from, "Its share of all that follows from_type; they add up to 1."),
                 ("journeys", "UInt64", journeys, "Journeys in which it happens."),
                 (
                     "median_seconds",
                     "Nullable(Float64)",
-                    f"if(count(t.seconds) = 0, NULL, {times}[1])",
+                    f"if(countIf(t.since >= 0) = 0, NULL, {times}[1])",
                     f"Median time between them; NULL from {START} and to {END}.",
                 ),
                 (
                     "p90_seconds",
                     "Nullable(Float64)",
-                    f"if(count(t.seconds) = 0, NULL, {times}[2])",
+                    f"if(countIf(t.since >= 0) = 0, NULL, {times}[2])",
                     "Nine of ten take no longer.",
                 ),
                 ("ends_badly", "UInt64", bad, "How many of these journeys end badly (v_journey_paths)."),
                 ("share_ends_badly", "Float64", share(bad, journeys), "Their share of these journeys."),
             ]
         ),
-        source="FROM {db}.v_transitions AS t\nGROUP BY t.from_type, t.to_type",
+        source=f"FROM\n(\n    {_PAIRS}\n) AS t\nGROUP BY t.key",
         question="After which step do journeys end badly most often?",
         example="SELECT from_type, to_type, times, round(median_seconds / 3600, 1) AS median_hours,\n"
         "    journeys, share_ends_badly\nFROM v_directly_follows\n"

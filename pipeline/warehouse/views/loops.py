@@ -7,7 +7,7 @@ after other types. The way back is what lies between, repeats collapsed; up to t
 
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW
-from pipeline.warehouse.views.expressions import ANCHORS
+from pipeline.warehouse.views.expressions import ANCHORS, SEEN_TYPES, moved, type_numbers
 from pipeline.warehouse.views.paths import BAD_JOURNEYS, share
 
 LONGER = "…"
@@ -16,15 +16,6 @@ LONGER = "…"
 _MOVES = (1, 2, 3, 4)
 _BITS = 16
 _LONGER_NUMBER = 2**_BITS - 1
-
-# Every type that was ever seen; its place in it is its number, so that a way back is one number and not four texts.
-_TYPES = "(SELECT groupUniqArrayArray(step_type) FROM {db}.stitched)"
-_KEY_OF = f"transform(x, {_TYPES}, arrayEnumerate({_TYPES}), 0)"
-
-
-def _moved(column: str, places: int) -> str:
-    """Return an array of numbers in which every place holds what stood some places before."""
-    return f"arrayResize(arrayConcat(arrayWithConstant({places}, 0), {column}), length({column}))"
 
 
 def _key(*numbers: str) -> str:
@@ -38,19 +29,19 @@ def _chosen(values: list[str], otherwise: str) -> str:
     return f"multiIf({', '.join(cases)}, {otherwise})"
 
 
-def _returns(value: str, moved: tuple[str, ...]) -> str:
-    """Return an expression of every touchpoint that comes back, which sees `moved`."""
+def _returns(value: str, before: tuple[str, ...]) -> str:
+    """Return an expression of every touchpoint that comes back, which sees what stood `before`."""
     sources = {"t": "types", "j": "journeys", "m": "times"}
-    names = ["t", "j", "m", *moved]
-    arrays = [_moved(sources[name[0]], int(name[1:])) if name[1:] else sources[name] for name in names]
+    names = ["t", "j", "m", *before]
+    arrays = [moved(sources[name[0]], int(name[1:])) if name[1:] else sources[name] for name in names]
     return f"arrayFilter((x, n) -> n > 1, arrayMap(({', '.join(names)}) -> {value}, {', '.join(arrays)}), nth)"
 
 
 # Of each run of one type within a journey the first touchpoint stands for all; the others are repeats.
-_ROWS = f"""SELECT {BAD_JOURNEYS} AS bad, arrayMap(x -> {_KEY_OF}, s.step_type) AS all_types,
+_ROWS = f"""SELECT {BAD_JOURNEYS} AS bad, {type_numbers("s.step_type")} AS all_types,
             arrayMap(x -> toUnixTimestamp64Milli(x), s.step_occurred_at) AS all_times, s.step_journey AS all_journeys,
-            arrayMap((t, u, j, k) -> t != u OR j != k, all_types, {_moved("all_types", 1)},
-                all_journeys, {_moved("all_journeys", 1)}) AS begins,
+            arrayMap((t, u, j, k) -> t != u OR j != k, all_types, {moved("all_types")},
+                all_journeys, {moved("all_journeys")}) AS begins,
             arrayFilter((x, b) -> b, all_types, begins) AS types,
             arrayFilter((x, b) -> b, all_journeys, begins) AS journeys,
             arrayFilter((x, b) -> b, all_times, begins) AS times,
@@ -70,7 +61,7 @@ _LOOPS = f"""SELECT key, since, nth = 1 AS is_first, is_bad
         SELECT arrayConcat({_returns(_WAYS, ("t1", "t2", "t3", "t4", "j2", "j3", "j4"))},
                 arrayFilter((x, b) -> NOT b, arrayMap(x -> toUInt64(x), all_types), begins)) AS keys,
             arrayConcat({_returns(_SINCE, ("t2", "t3", "t4", "j2", "j3", "j4", "m2", "m3", "m4"))},
-                arrayFilter((x, b) -> NOT b, arrayMap((x, y) -> x - y, all_times, {_moved("all_times", 1)}), begins))
+                arrayFilter((x, b) -> NOT b, arrayMap((x, y) -> x - y, all_times, {moved("all_times")}), begins))
                 AS sinces,
             arrayConcat(arrayFilter((x, n) -> n > 1, journeys, nth), arrayFilter((x, b) -> NOT b, all_journeys, begins))
                 AS its_journeys, bad
@@ -91,7 +82,7 @@ def loops_view() -> View:
     """Declare `v_loops`."""
     journeys, bad = "countIf(l.is_first)", "countIf(l.is_first AND l.is_bad)"
     via = (
-        f"arrayMap(n -> if(n = {_LONGER_NUMBER}, '{LONGER}', {_TYPES}[n]), "
+        f"arrayMap(n -> if(n = {_LONGER_NUMBER}, '{LONGER}', {SEEN_TYPES}[n]), "
         f"arrayFilter(n -> n > 0, [{', '.join(_part(place) for place in (1, 2, 3))}]))"
     )
     return View(
@@ -99,7 +90,7 @@ def loops_view() -> View:
         comment="Loops: types that journeys come back to, at once or by other types, and how such journeys end.",
         columns=view_columns_of(
             [
-                ("type", LOW, f"{_TYPES}[{_part(0)}]", "What happens again."),
+                ("type", LOW, f"{SEEN_TYPES}[{_part(0)}]", "What happens again."),
                 (
                     "via",
                     "Array(String)",
