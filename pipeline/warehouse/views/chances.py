@@ -12,7 +12,7 @@ from typing import Final
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
-from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS
+from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS, milliseconds_of, number_of, rank_of
 from pipeline.warehouse.views.metrics.declaration import typed
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, contacts, joined_customers
 
@@ -26,10 +26,6 @@ _CONVERSATION: Final = "if(t.conversation_id = '', 0, reinterpretAsUInt128(sipHa
 _TICKET: Final = "if(t.ticket_id = '', 0, reinterpretAsUInt128(sipHash128(t.ticket_id)))"
 _CUSTOMERS_DAY: Final = f"bitXor({_CUSTOMER}, toUInt128(toUInt16(toDate(t.at))))"
 _PRODUCT: Final = "t.product_ids[1]"
-# A UUID as the number that its text is, and back; ClickHouse keeps the halves the other way round.
-_NUMBERED: Final = "bitOr(bitShiftLeft({0}, 64), bitShiftRight({0}, 64))"
-# Added to times, so that none is below 0.
-_AHEAD: Final = 2**62
 _CALLS: Final = ("support.call_ended", "support.chat_ended")
 _CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
 _TICKETS: Final = (
@@ -183,17 +179,16 @@ def _occasions() -> str:
         f"({_looked_up('kind', named)}, argMinIf(said, rank, opens))]"
     )
     cause = f"[({_looked_up('kind', causes)}, if(hurt, argMinIf(cause, rank, hurts), ''))]"
-    uid = _NUMBERED.format("toUInt128(if(hurt, minIf(rank, hurts), minIf(rank, opens)))")
+    uid = number_of("toUInt128(if(hurt, minIf(rank, hurts), minIf(rank, opens)))")
     return f"""    SELECT toString(kind) AS kind,
-        fromUnixTimestamp64Milli(reinterpretAsInt64(toUInt64(bitShiftRight(minIf(rank, opens), 128)) - {_AHEAD}), 'UTC')
-            AS at,
+        fromUnixTimestamp64Milli({milliseconds_of("minIf(rank, opens)")}, 'UTC') AS at,
         argMinIf(customer, rank, opens) AS customer, reinterpretAsUUID({uid}) AS uid, max(hurts) AS hurt,
         arrayFilter(x -> x.1 != '' AND x.2 != '', {segments}) AS segments,
         arrayFilter(x -> x.1 != '' AND x.2 != '', {cause}) AS causes
     FROM
     (
         SELECT kind, opens, key, customer, channel, said, cause,
-            bitShiftLeft(toUInt256(toUInt64(toUnixTimestamp64Milli(at) + {_AHEAD})), 128) + number AS rank,
+            {rank_of("toUnixTimestamp64Milli(at)", "number")} AS rank,
             (kind, if(kind IN ({_texts(_of_order())}), key, number)) IN
             (
 {_hurts()}
@@ -224,7 +219,7 @@ def _watched() -> str:
     """Return the touchpoints that are watched, with all that tells one occasion from another."""
     types = sorted({name for chance in CHANCES for name in (*chance.opens, *chance.shows)})
     return f"""                SELECT toString(t.type) AS type, t.ident_key AS ident_key, t.occurred_at AS at,
-                    {_NUMBERED.format("reinterpretAsUInt128(t.event_uid)")} AS number,
+                    {number_of("reinterpretAsUInt128(t.event_uid)")} AS number,
                     t.order_id AS order_id, t.conversation_id AS conversation_id, t.ticket_id AS ticket_id,
                     {_PRODUCT} AS product, t.channel AS channel, {_by_type("told_by")} AS said,
                     {_by_type("cause")} AS cause
@@ -235,7 +230,7 @@ def _watched() -> str:
 def _hurts() -> str:
     """Return what hurt by now: (kind, order) where every pain point of an order counts, else (kind, touchpoint)."""
     also = {kind: chance.kind for chance in CHANCES for kind in chance.also}
-    shown = f"arrayMap(u -> {_NUMBERED.format('reinterpretAsUInt128(u)')}, evidence)"
+    shown = f"arrayMap(u -> {number_of('reinterpretAsUInt128(u)')}, evidence)"
     return f"""                SELECT CAST(k, '{_kinds()}'), arrayJoin(if(k IN ({_texts(_of_order())}),
                     if(o = '', [], [reinterpretAsUInt128(sipHash128(o))]), {shown}))
                 FROM

@@ -34,6 +34,25 @@ def moved(column: str, places: int = 1) -> str:
     return f"arrayResize(arrayConcat(arrayWithConstant({places}, 0), {column}), length({column}))"
 
 
+def number_of(uuid: str) -> str:
+    """Return a UUID, given as UInt128, as the number that its text is, or back: ClickHouse keeps the halves swapped."""
+    return f"bitOr(bitShiftLeft({uuid}, 64), bitShiftRight({uuid}, 64))"
+
+
+# Added to times, so that none is below 0.
+_AHEAD = 2**62
+
+
+def rank_of(milliseconds: str, number: str) -> str:
+    """Return what orders touchpoints as one number: time above, event_uid (`number_of`) below."""
+    return f"bitShiftLeft(toUInt256(toUInt64({milliseconds} + {_AHEAD})), 128) + {number}"
+
+
+def milliseconds_of(rank: str) -> str:
+    """Return the time of a rank."""
+    return f"reinterpretAsInt64(toUInt64(bitShiftRight({rank}, 128)) - {_AHEAD})"
+
+
 def null_if_empty(expression: str) -> str:
     """Return the text, or NULL where it is empty."""
     return f"nullIf({expression}, '')"

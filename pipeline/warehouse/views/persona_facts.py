@@ -14,7 +14,7 @@ from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.persona_rules import FEATURES, default_personas
 from pipeline.warehouse.persona_store import persona_columns
 from pipeline.warehouse.tables.analysis import PERSONA_RULES
-from pipeline.warehouse.views.expressions import ANCHORS
+from pipeline.warehouse.views.expressions import ANCHORS, milliseconds_of, number_of, rank_of
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 
 NOW_MS: Final = "toUnixTimestamp64Milli(now64(3, 'UTC'))"
@@ -55,18 +55,21 @@ def bought() -> str:
 
     `money` is (time, currency, signed minor units, 1 for an order): of an order the first amount counts.
     """
+    rank = rank_of(f"{_MS}(t.occurred_at)", number_of("reinterpretAsUInt128(t.event_uid)"))
+    paid = f"{_ORDERED} AND isNotNull(t.amount_minor)"
     return f"""
     SELECT customer, arraySort(groupArrayIf(placed_at, orders > 0)) AS placed,
         arraySort(groupArrayIf(greatest(placed_at, back_at), orders > 0 AND backs > 0)) AS sent_back,
-        arraySort(arrayConcat(groupArrayIf((first.1, first.3, first.4, toUInt8(1)), amounts > 0),
+        arraySort(arrayConcat(groupArrayIf((paid_at, paid_in, paid, toUInt8(1)), amounts > 0),
             arrayFlatten(groupArray(refunds)))) AS money
     FROM
     (
         SELECT {CUSTOMER} AS customer, t.order_id AS order_id, countIf({_ORDERED}) AS orders,
             minIf({_MS}(t.occurred_at), {_ORDERED}) AS placed_at,
-            countIf({_ORDERED} AND isNotNull(t.amount_minor)) AS amounts,
-            minIf(tuple({_MS}(t.occurred_at), toString(t.event_uid), toString(t.currency), ifNull(t.amount_minor, 0)),
-                {_ORDERED} AND isNotNull(t.amount_minor)) AS first,
+            countIf({paid}) AS amounts,
+            {milliseconds_of(f"minIf({rank}, {paid})")} AS paid_at,
+            argMinIf(toString(t.currency), {rank}, {paid}) AS paid_in,
+            argMinIf(ifNull(t.amount_minor, 0), {rank}, {paid}) AS paid,
             countIf(t.type = 'return.requested' AND t.order_id != '') AS backs,
             minIf({_MS}(t.occurred_at), t.type = 'return.requested' AND t.order_id != '') AS back_at,
             groupArrayIf(({_MS}(t.occurred_at), toString(t.currency), -ifNull(t.amount_minor, 0), toUInt8(0)),
