@@ -46,7 +46,8 @@ _ASKING: Final = (("close_blocks", 1), ("ledger_entries", 4))
 def remembered() -> Iterator[None]:
     """Remember the pure functions of stitching while this is open."""
     with ExitStack() as stack:
-        stack.enter_context(patch("pipeline.streaming.stitcher.loads_of", _listing(grouping.loads_of)))
+        # What stands there now: a mutant may have put something else in its place.
+        stack.enter_context(patch.object(stitcher, "loads_of", _listing(vars(stitcher)["loads_of"])))
         for module, name in _PURE:
             stack.enter_context(patch.object(module, name, _remembering(getattr(module, name))))
         for name, place in _ASKING:
