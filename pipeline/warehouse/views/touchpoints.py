@@ -2,7 +2,9 @@
 `v_touchpoints`: every touchpoint with its customer, visit and journey, and every body field as a typed column.
 
 Visit and journey are found by time: those of one customer do not overlap, so the last one begun by then holds the
-touchpoint if it has not ended before. That joins as many rows as there are journeys, not as there are touchpoints.
+touchpoint if it has not ended before. That joins as many rows as there are journeys and visits, not as there are
+touchpoints. A visit lies within its journey and brings it along, so both are found at once; a journey counts as begun
+just before the visit that begins with it.
 """
 
 from pipeline.contracts.kinds import INTERACTIVE_CHANNELS
@@ -15,6 +17,12 @@ from pipeline.warehouse.views.expressions import ABSENT_UUID, ACTIVE_RULES, null
 
 _TEXT = "Nullable(String)"
 
+
+def _moment(at: str) -> str:
+    """Return a time as an odd number, so that what begins at the same time but comes before it has room."""
+    return f"2 * toUnixTimestamp64Milli({at}) + 1"
+
+
 # A LEFT JOIN to at most one row each: a touchpoint that is not stitched yet stays, and none is shown twice.
 _SOURCE = f"""FROM {{db}}.touchpoints AS t FINAL
 LEFT ANY JOIN
@@ -23,18 +31,17 @@ LEFT ANY JOIN
 ) AS w ON t.ident_key = w.ident_key
 ASOF LEFT JOIN
 (
-    SELECT s.ident_key AS customer_uid, id, started_at, ended_at
+    SELECT s.ident_key AS customer_uid, began, journey, journey_ended, visit, visit_ended
     FROM {{db}}.stitched AS s FINAL
-    ARRAY JOIN s.journey_id AS id, s.journey_started_at AS started_at, s.journey_ended_at AS ended_at
+    ARRAY JOIN
+        arrayConcat(arrayMap(at -> {_moment("at")}, s.visit_started_at),
+            arrayMap(at -> {_moment("at")} - 1, s.journey_started_at)) AS began,
+        arrayConcat(arrayMap(j -> s.journey_id[j], s.visit_journey), s.journey_id) AS journey,
+        arrayConcat(arrayMap(j -> s.journey_ended_at[j], s.visit_journey), s.journey_ended_at) AS journey_ended,
+        arrayConcat(s.visit_id, arrayMap(j -> {ABSENT_UUID}, s.journey_id)) AS visit,
+        arrayConcat(s.visit_ended_at, s.journey_ended_at) AS visit_ended
     WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor
-) AS j ON w.customer_uid = j.customer_uid AND t.occurred_at >= j.started_at
-ASOF LEFT JOIN
-(
-    SELECT s.ident_key AS customer_uid, id, started_at, ended_at
-    FROM {{db}}.stitched AS s FINAL
-    ARRAY JOIN s.visit_id AS id, s.visit_started_at AS started_at, s.visit_ended_at AS ended_at
-    WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor
-) AS v ON w.customer_uid = v.customer_uid AND t.occurred_at >= v.started_at"""
+) AS j ON w.customer_uid = j.customer_uid AND {_moment("t.occurred_at")} >= j.began"""
 
 
 def touchpoints_view() -> View:
@@ -60,8 +67,9 @@ def _contract_columns() -> tuple[ViewColumn, ...]:
     counts = f"t.type NOT IN ({statements})"
     # NULLs of a reader's own join_use_nulls = 1 fall through to the same answers.
     customer = f"ifNull(nullIf(w.customer_uid, {ABSENT_UUID}), t.ident_key)"
-    journey = f"if(j.ended_at >= t.occurred_at AND {counts}, toNullable(j.id), NULL)"
-    visit = f"if(v.ended_at >= t.occurred_at AND t.channel IN ({interactive}) AND {counts}, toNullable(v.id), NULL)"
+    journey = f"if(j.journey_ended >= t.occurred_at AND {counts}, nullIf(j.journey, {ABSENT_UUID}), NULL)"
+    is_in_visit = f"j.visit_ended >= t.occurred_at AND t.channel IN ({interactive}) AND {counts}"
+    visit = f"if({is_in_visit}, nullIf(j.visit, {ABSENT_UUID}), NULL)"
     # A campaign is the same thing wherever it is named.
     campaign = "coalesce(nullIf(t.campaign, ''), JSONExtract(t.body, 'campaign', 'Nullable(String)'))"
     return view_columns_of(
