@@ -29,8 +29,8 @@ LIVE_INTERVAL_S = 5.0
 MOST_DEAD_PROBES = 3
 # People are told by then; nothing else is done, for a busy machine makes parts slow to answer.
 TOLD_SILENT_PROBES = 2
-# It does not even say that: a minute, so that a busy machine kills nobody.
-MOST_SILENT_PROBES = 12
+# It does not even say that: more than a minute, so that a busy machine kills nobody.
+MOST_SILENT_PROBES = 13
 # Long enough to finish the batch in hand; what is not finished by then is landed again from Kafka.
 END_PATIENCE_S = 8.0
 
@@ -52,8 +52,9 @@ class Part:
     What a part is: how it is started and how it says that it is ready.
 
     `health` is the address of /readyz and /livez, `kafka` that of a broker that must answer; where both are empty, the
-    part prints a JSON line with `"ready": true`, or, as a task, ends with exit code 0. `patience_s` is the time between
-    asking it to end and killing it.
+    part prints a JSON line with `"ready": true`, or, as a task, ends with exit code 0. `ping` is what a part of the
+    latter kind answers as long as it lives, however busy it is. `patience_s` is the time between asking it to end and
+    killing it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     health: str = ""
     kafka: str = ""
+    ping: str = ""
     is_task: bool = False
     patience_s: float = END_PATIENCE_S
 
@@ -119,6 +121,10 @@ class Child:
         self._dead_probes = self._silent_probes = 0
         self._born, self._probe_at, self.state = now, now, State.STARTING
 
+    @property
+    def _is_watched(self) -> bool:
+        return bool(self.part.health or self.part.kafka or self.part.ping)
+
     def end(self, now: float, patience_s: float | None = None) -> None:
         """Ask the process to end; `tick` kills it when its time is over."""
         if self._process is None:
@@ -158,7 +164,7 @@ class Child:
             if self._is_ready():
                 self.state = State.READY
                 return f"{self.part.name} is ready (pid {self.pid}, {now - self._born:.1f} s)"
-        elif self.state is State.READY and (self.part.health or self.part.kafka) and now >= self._probe_at:
+        elif self.state is State.READY and self._is_watched and now >= self._probe_at:
             self._probe_at, was_silent = now + LIVE_INTERVAL_S, self.is_silent
             if self._is_stuck():
                 self.last_exit = "gave no sign of life"
@@ -191,7 +197,7 @@ class Child:
         if self.part.kafka:
             status = OK if answers(self.part.kafka, PROBE_TIMEOUT_S) else None
         else:
-            status = probe(f"{self.part.health}/livez")
+            status = probe(self.part.ping or f"{self.part.health}/livez")
         self._silent_probes = self._silent_probes + 1 if status is None else 0
         self._dead_probes = self._dead_probes + 1 if status not in (None, OK) else 0
         return self._dead_probes >= MOST_DEAD_PROBES or self._silent_probes >= MOST_SILENT_PROBES

@@ -63,7 +63,11 @@ def plan_parts(
     parts = [
         *_broker_parts(folder, installation, settings, common),
         Part(
-            "warehouse", (*server, "--port", str(installation.ports["warehouse"])), logs / "warehouse.log", (), common
+            "warehouse",
+            (*server, "--port", str(installation.ports["warehouse"])),
+            logs / "warehouse.log",
+            environment=common,
+            ping=f"http://{installation.address('warehouse')}/ping",
         ),
         Part(
             "migrate", (*_PYTHON, "pipeline.cli", "migrate"), logs / "migrate.log", ("warehouse",), common, is_task=True
@@ -102,14 +106,13 @@ def _broker_parts(
     folder: Path, installation: Installation, settings: Settings, common: Mapping[str, str]
 ) -> Iterator[Part]:
     """Yield the broker, and what makes the topics where the broker does not have them by itself."""
-    logs, port = folder / "logs", str(installation.ports["broker"])
+    logs, port, address = folder / "logs", str(installation.ports["broker"]), installation.address("broker")
     if installation.broker != KAFKA:
         server = (*_PYTHON, "pipeline.embedded.broker", "--data", str(folder / "broker"), "--port", port)
-        yield Part("broker", (*server, *_topics(settings)), logs / "broker.log", (), common)
+        yield Part("broker", (*server, *_topics(settings)), logs / "broker.log", (), common, kafka=address)
         return
     ports = ("--port", port, "--controller-port", str(installation.ports["broker.controller"]))
     node = (*_PYTHON, "pipeline.embedded.kafka", "--data", str(folder / "kafka"), *ports)
-    address = installation.address("broker")
     yield Part("broker", node, logs / "broker.log", (), common, kafka=address, patience_s=_KAFKA_PATIENCE_S)
     create = (*_PYTHON, "pipeline.cli", "topics", "create")
     yield Part("topics", create, logs / "topics.log", ("broker",), common, is_task=True)

@@ -12,6 +12,8 @@ import pytest
 from pipeline.cli import child as module
 from pipeline.cli.child import Child, Part, State
 from pipeline.cli.installation import keep_installation
+from pipeline.cli.plan import part_names, plan_parts, port_names
+from pipeline.config import Settings
 
 SERVER = """
 import http.server, os, sys
@@ -90,3 +92,45 @@ def test_a_part_that_is_frozen_is_silent_until_it_answers_again(child: Child, mo
     os.kill(child.pid, signal.SIGCONT)
     assert tick_till_told(child) == f"part answers again (pid {child.pid})"
     assert child.told_state == "ready"
+
+
+def test_a_frozen_server_that_only_says_ready_in_its_log_is_silent_then_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_INTERVAL_S", 0.02)
+    monkeypatch.setattr(module, "PROBE_TIMEOUT_S", 0.1)
+    port = keep_installation(tmp_path / "kept", ["part"], "", {}).ports["part"]
+    argv = (
+        sys.executable,
+        "-c",
+        f"print('{{\"ready\": true}}', flush=True)\n{SERVER}",
+        str(port),
+        str(tmp_path / "no"),
+    )
+    child = Child(Part("part", argv, tmp_path / "part.log", ping=f"http://127.0.0.1:{port}/ping", patience_s=0.1))
+    child.start({}, time.monotonic())
+    try:
+        tick_until(child, State.READY)
+        while module.probe(child.part.ping) != module.OK:
+            time.sleep(0.02)
+        os.kill(child.pid, signal.SIGSTOP)
+        told = tick_until(child, State.WAITING, within_s=30)
+        assert told == [
+            f"part does not answer (pid {child.pid})",
+            f"part gives no sign of life (pid {child.pid}); starting it again",
+            "part stopped",
+        ]
+    finally:
+        child.kill()
+
+
+def test_a_minute_of_silence_restarts_nobody() -> None:
+    assert (module.MOST_SILENT_PROBES - 1) * module.LIVE_INTERVAL_S >= 60
+
+
+@pytest.mark.parametrize("broker", ["embedded", "kafka"])
+def test_every_part_that_stays_is_watched(tmp_path: Path, broker: str) -> None:
+    names = part_names(1, 1)
+    kept = keep_installation(tmp_path, port_names(names, broker), "", {}, broker)
+    parts = plan_parts(tmp_path, kept, Settings(), names)
+    assert [part.name for part in parts if not (part.is_task or part.health or part.kafka or part.ping)] == []
