@@ -11,20 +11,23 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from clickhouse_connect.driver.exceptions import Error as DriverError
+from confluent_kafka import KafkaException
 
+from bench.arguments import whole
 from bench.contestants import BROKERS, EMBEDDED, OURS, PEERS
 from bench.events import encoded_events
-from bench.field import Field, Setting
+from bench.field import LEAST_EVENTS, Field, Setting, most_in_a_batch
 from bench.freshness import Freshness, run_freshness
 from bench.peers.obtain import PeerMissing, command_of
 from bench.run import Result, machine, run_ours, run_peer
 from bench.servers import Servers, end_with_children
+from pipeline.config import SettingsError, environment_name, load_settings
 
 ROLES = {"ours": ("land", "stitch"), "bound": ("land",)}
 PARTITIONS = {"embedded": 32, "kafka": 8}
@@ -111,30 +114,37 @@ def why_absent(name: str, broker: str) -> str:
 
 def main() -> None:
     """Run the rounds and print the result."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    try:
+        usual = load_settings().landing.max_batch_records
+    except SettingsError as error:
+        parser.error(str(error))
     end_with_children()
     partitions = arguments.partitions or PARTITIONS[arguments.broker]
-    setting = Setting(arguments.broker, partitions, arguments.workers)
+    batch = most_in_a_batch(arguments.events, usual)
+    capped = {environment_name("landing", "max_batch_records"): str(batch)}
+    setting = Setting(arguments.broker, partitions, arguments.workers, capped)
     say(
         f"{machine()}, {arguments.broker} broker with {partitions} partitions a topic, {arguments.workers} processes "
-        f"each; {arguments.events} events of {arguments.customers} customers, {arguments.rounds} rounds"
+        f"each; {arguments.events} events of {arguments.customers} customers, {arguments.rounds} rounds; "
+        f"LAND takes up to {batch} records at once"
     )
-    comparison = Comparison(arguments.broker)
+    comparison, fresh = Comparison(arguments.broker), None
     names = comparison.admit(arguments.contestants or [*OURS, *PEERS])
     try:
         with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
             lanes = Field(servers, encoded_events(arguments.events, arguments.customers), setting)
             for number, name in itertools.product(range(1, arguments.rounds + 1), names):
                 comparison.run(lanes, name, number)
-    except (KeyboardInterrupt, SystemExit, DriverError) as error:
+        if arguments.seconds:
+            fresh = run_freshness(arguments.rate, arguments.seconds, replace(setting, more={}))
+    except (KeyboardInterrupt, SystemExit, DriverError, KafkaException, RuntimeError, ValueError, OSError) as error:
         comparison.is_whole = False
         say(f"ended early, the last line has what was measured until then: {type(error).__name__} {error}"[:300])
     if "ours" in comparison.results:
         say("seconds of our workers, last round: " + _spent(list(comparison.results["ours"].values())[-1]))
-    fresh = (
-        run_freshness(arguments.rate, arguments.seconds, setting) if arguments.seconds and comparison.is_whole else None
-    )
-    sys.stdout.write(json.dumps(summary(comparison, arguments, fresh)) + "\n")
+    sys.stdout.write(json.dumps(summary(comparison, arguments, fresh) | {"most_in_a_batch": batch}) + "\n")
     sys.exit(0 if comparison.is_whole else 1)
 
 
@@ -182,7 +192,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--broker", choices=BROKERS, default=EMBEDDED, help="kafka needs `make kafka`, and admits all peers")
     add("--only", dest="contestants", nargs="+", choices=[*OURS, *PEERS], help="default: all")
-    add("--events", type=int, default=500_000, help="events of a run of ours; slower peers get a share of them")
+    add(
+        "--events",
+        type=whole(LEAST_EVENTS),
+        default=500_000,
+        help=f"events of a run of ours, {LEAST_EVENTS:,} or more; slower peers get a share of them",
+    )
     add("--customers", type=int, default=50_000, help="people they are spread over")
     add("--partitions", type=int, default=0, help="of each topic; default: 32 embedded, 8 on Apache Kafka")
     add("--workers", type=int, default=1, help="processes of each role of ours, and of a peer that can share its work")

@@ -41,6 +41,8 @@ arrayDifference(arraySort(groupArray(toUnixTimestamp64Milli(occurred_at))))) AS 
 OUR_BATCHES = "SELECT toFloat64(completed_at), sum(records) FROM landed FINAL GROUP BY 1 ORDER BY 1"
 # What is landed of the first events of a run is its warm-up: caches, connections, code compiled while it runs.
 WARM_UP_SHARE = 0.1
+# One batch would be the warm-up and the end in one; fewer events than these are a matter of start-up alone.
+BATCHES, LEAST_EVENTS = 3, 1_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ class Span:
         return self.events / ((ended or self.ended) - self.started)
 
 
+def most_in_a_batch(events: int, usual: int) -> int:
+    """Return how many records LAND may take at once, so that few events too come in more than the warm-up's batch."""
+    return max(1, min(usual, events // BATCHES))
+
+
 def measured(batches: list[tuple[float, int]], events: int) -> Span:
     """
     Return the measured part of what arrived in batches.
@@ -96,7 +103,9 @@ def measured(batches: list[tuple[float, int]], events: int) -> Span:
     warm = next((number for number, done in enumerate(through) if done >= events * WARM_UP_SHARE), len(through))
     last = next((number for number, done in enumerate(through) if done >= events), len(through) - 1)
     if warm >= last:
-        raise ValueError(f"{events} events are too few: all of them came with the warm-up")
+        raise ValueError(
+            f"{events} events are too few: all of them came with the warm-up; give --events a larger number"
+        )
     return Span(batches[warm][0], batches[last][0], through[last] - through[warm])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.field import measured
+from bench.field import LEAST_EVENTS, measured, most_in_a_batch
 
 
 def test_the_first_tenth_is_the_warm_up() -> None:
@@ -25,3 +25,14 @@ def test_what_comes_after_the_share_does_not_count() -> None:
 def test_one_batch_measures_nothing() -> None:
     with pytest.raises(ValueError, match="too few"):
         measured([(0.0, 1_000)], 1_000)
+
+
+@pytest.mark.parametrize("events", [LEAST_EVENTS, 50_000, 500_000])
+def test_even_few_events_come_in_more_than_one_batch(events: int) -> None:
+    batch = most_in_a_batch(events, 60_000)
+    sizes = [batch] * (events // batch) + [events % batch]
+    assert measured([(float(at), size) for at, size in enumerate(sizes)], events).events >= events / 2
+
+
+def test_many_events_come_in_usual_batches() -> None:
+    assert most_in_a_batch(200_000, 60_000) == 60_000
