@@ -13,6 +13,7 @@ from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.theme_rules import default_themes
+from pipeline.warehouse.views.touchpoints import touchpoints_in_journeys
 
 PRIOR_WORDS: Final = 100
 """Size of the prior: as if so many words had been read before, in the shares of all comments."""
@@ -23,6 +24,11 @@ _WITH_ATTRIBUTE: Final = (
     "support.call_ended", "return.requested", "order.cancelled", "subscription.cancelled", "social.mentioned",
 )  # fmt: skip
 TEXT_ATTRIBUTES: Final = ("comment", "text", "message")
+_READ: Final = (
+    "event_uid", "customer_uid", "journey_id", "occurred_at", "type", "channel", "direction", "party", "order_id",
+    "ticket_id", "survey_id", "product_ids", "attributes", "comment", "text", "instrument", "rating", "score", "scale",
+    "scale_min", "scale_max",
+)  # fmt: skip
 
 # Scripts without spaces between words; a run of them falls into pairs of characters.
 _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
@@ -197,7 +203,7 @@ def _comments() -> str:
                     SELECT t.event_uid, t.customer_uid, t.journey_id, t.occurred_at, t.type, t.channel, t.order_id,
                         t.ticket_id, t.survey_id, t.product_ids, ifNull(t.instrument, '') AS instrument,
                         {_given()}, {_said()} AS said
-                    FROM {{db}}.v_touchpoints AS t
+                    FROM ({touchpoints_in_journeys(*_READ)}) AS t
                     WHERE t.type IN ({", ".join(map(quote_text, (*_WITH_TEXT, *_WITH_ATTRIBUTE)))}) AND said != ''
                     ORDER BY t.event_uid LIMIT {_ALL}
                 )

@@ -23,14 +23,13 @@ def _moment(at: str) -> str:
     return f"2 * toUnixTimestamp64Milli({at}) + 1"
 
 
-# A LEFT JOIN to at most one row each: a touchpoint that is not stitched yet stays, and none is shown twice.
-_SOURCE = f"""FROM {{db}}.touchpoints AS t FINAL
-LEFT ANY JOIN
-(
-    SELECT ident_key, customer_uid FROM {{db}}.stitched FINAL WHERE rules_version = {ACTIVE_RULES}
-) AS w ON t.ident_key = w.ident_key
-ASOF LEFT JOIN
-(
+_JOURNEYS = f"""
+    SELECT s.ident_key AS customer_uid, {_moment("started")} - 1 AS began, journey, journey_ended
+    FROM {{db}}.stitched AS s FINAL
+    ARRAY JOIN s.journey_started_at AS started, s.journey_id AS journey, s.journey_ended_at AS journey_ended
+    WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor"""
+
+_JOURNEYS_AND_VISITS = f"""
     SELECT s.ident_key AS customer_uid, began, journey, journey_ended, visit, visit_ended
     FROM {{db}}.stitched AS s FINAL
     ARRAY JOIN
@@ -40,8 +39,26 @@ ASOF LEFT JOIN
         arrayConcat(arrayMap(j -> s.journey_ended_at[j], s.visit_journey), s.journey_ended_at) AS journey_ended,
         arrayConcat(s.visit_id, arrayMap(j -> {ABSENT_UUID}, s.journey_id)) AS visit,
         arrayConcat(s.visit_ended_at, s.journey_ended_at) AS visit_ended
-    WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor
+    WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor"""
+
+
+def _source(begun: str) -> str:
+    """Join to at most one row each: a touchpoint that is not stitched yet stays, and none is shown twice."""
+    return f"""FROM {{db}}.touchpoints AS t FINAL
+LEFT ANY JOIN
+(
+    SELECT ident_key, customer_uid FROM {{db}}.stitched FINAL WHERE rules_version = {ACTIVE_RULES}
+) AS w ON t.ident_key = w.ident_key
+ASOF LEFT JOIN
+({begun}
 ) AS j ON w.customer_uid = j.customer_uid AND {_moment("t.occurred_at")} >= j.began"""
+
+
+def touchpoints_in_journeys(*names: str) -> str:
+    """Return a SELECT of such columns of `v_touchpoints`, any but visit_id: without visits the join is quicker."""
+    expressions = {column.name: column.expression for column in touchpoints_view().columns}
+    columns = ", ".join(f"{expressions[name]} AS {name}" for name in names)
+    return f"SELECT {columns}\n{_source(_JOURNEYS)}"
 
 
 def touchpoints_view() -> View:
@@ -53,7 +70,7 @@ def touchpoints_view() -> View:
         name="v_touchpoints",
         comment="Every touchpoint once, with its customer, visit and journey; body fields as typed columns.",
         columns=(*contract, *body, *extra),
-        source=_SOURCE,
+        source=_source(_JOURNEYS_AND_VISITS),
         question="How do customers turn to support?",
         example="SELECT channel, type, count() AS touchpoints, uniqExact(customer_uid) AS customers\n"
         "FROM v_touchpoints\nWHERE stage = 'support' AND direction = 'inbound'\n"
