@@ -132,6 +132,8 @@ def main() -> None:
     )
     comparison, fresh = Comparison(arguments.broker), None
     names = comparison.admit(arguments.contestants or [*OURS, *PEERS])
+    if not names:
+        parser.error(f"argument --only: none of these can run here; {'; '.join(comparison.absent.values())}")
     try:
         with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
             lanes = Field(servers, encoded_events(arguments.events, arguments.customers), setting)
@@ -198,12 +200,17 @@ def _parser() -> argparse.ArgumentParser:
         default=500_000,
         help=f"events of a run of ours, {LEAST_EVENTS:,} or more; slower peers get a share of them",
     )
-    add("--customers", type=int, default=50_000, help="people they are spread over")
-    add("--partitions", type=int, default=0, help="of each topic; default: 32 embedded, 8 on Apache Kafka")
-    add("--workers", type=int, default=1, help="processes of each role of ours, and of a peer that can share its work")
-    add("--rounds", type=int, default=3)
-    add("--rate", type=int, default=1_000, help="events a second at which freshness is measured")
-    add("--seconds", type=int, default=30, help="how long freshness is measured; 0: not at all")
+    add("--customers", type=whole(1), default=50_000, help="people they are spread over")
+    add("--partitions", type=whole(1), help="of each topic; default: 32 embedded, 8 on Apache Kafka")
+    add(
+        "--workers",
+        type=whole(1),
+        default=1,
+        help="processes of each role of ours, and of peers that can share work",
+    )
+    add("--rounds", type=whole(1), default=3)
+    add("--rate", type=whole(1), default=1_000, help="events a second at which freshness is measured")
+    add("--seconds", type=whole(0), default=30, help="how long freshness is measured; 0: not at all")
     return parser
 
 

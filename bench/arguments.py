@@ -1,6 +1,7 @@
 """What a run is asked for, checked before it starts anything: refusals say what is wrong, where, and what to do."""
 
 import argparse
+import math
 from collections.abc import Callable
 
 
@@ -19,18 +20,26 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
-def number(least: float = 0.0, *, or_just_that: bool = True) -> Callable[[str], float]:
-    """Return a type of arguments: numbers from `least` on, or only above it."""
-    allowed = f"{least:g} or more" if or_just_that else f"more than {least:g}"
+def positive(text: str) -> float:
+    """Read an argument that is a number above zero."""
+    given = _finite(text)
+    if given <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} will not do; give a number above 0")
+    return given
 
-    def read(text: str) -> float:
-        try:
-            given = float(text)
-        except ValueError:
-            given = float("nan")
-        # Neither what is no number nor what has no end passes.
-        if not (least <= given < float("inf")) or (given == least and not or_just_that):
-            raise argparse.ArgumentTypeError(f"{text!r} will not do; give a number, {allowed}")
-        return given
 
-    return read
+def not_negative(text: str) -> float:
+    """Read an argument that is a number from zero on."""
+    given = _finite(text)
+    if given < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} will not do; give a number, 0 or more")
+    return given
+
+
+def _finite(text: str) -> float:
+    """Return the number, or one that no argument may be where the text is none or has no end."""
+    try:
+        given = float(text)
+    except ValueError:
+        return -1.0
+    return given if math.isfinite(given) else -1.0

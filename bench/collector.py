@@ -25,6 +25,7 @@ from typing import Any
 import orjson
 import psutil
 
+from bench.arguments import positive, whole
 from bench.run import machine
 from bench.servers import Servers
 from pipeline.config import environment_name
@@ -45,10 +46,10 @@ _AGENT = (
 def main() -> None:
     """Run the collector and the clients, and print the result."""
     parser = argparse.ArgumentParser(prog="python -m bench.collector", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10, help="length of a run")
-    parser.add_argument("--batch", type=int, default=100, help="events in a request")
-    parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each kind; the median is reported")
+    parser.add_argument("--seconds", type=positive, default=10, help="length of a run")
+    parser.add_argument("--batch", type=whole(1), default=100, help="events in a request")
+    parser.add_argument("--connections", type=whole(1), default=8)
+    parser.add_argument("--rounds", type=whole(1), default=3, help="runs of each kind; the median is reported")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers:
         broker = servers.broker(partitions=8)

@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from bench.arguments import whole
 from bench.run import machine
 from bench.servers import Servers
 from bench.shapes import Shop, Touchpoint, page_view
@@ -140,7 +141,7 @@ def rounded(costs: Costs) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.costs", description=__doc__)
-    parser.add_argument("--customers", type=int, default=5_000, help=f"those who have {FEW} touchpoints")
+    parser.add_argument("--customers", type=whole(1), default=5_000, help=f"those who have {FEW} touchpoints")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="throughline-bench-") as folder, Servers(Path(folder)) as servers:
         sys.stdout.write(json.dumps(rounded(measure(servers, arguments.customers))) + "\n")

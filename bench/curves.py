@@ -16,9 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.arguments import whole
 from bench.contestants import BROKERS, EMBEDDED
 from bench.events import encoded_events
-from bench.field import Field, Setting
+from bench.field import LEAST_EVENTS, Field, Setting
 from bench.freshness import run_freshness
 from bench.plots import Point, draw_curve
 from bench.run import Result, machine, run_ours
@@ -165,11 +166,13 @@ def main() -> None:
     add = parser.add_argument
     add("--only", nargs="+", choices=list(CURVES), default=list(CURVES))
     add("--broker", choices=BROKERS, default=EMBEDDED)
-    add("--partitions", type=int, default=32)
-    add("--events", type=int, default=200_000, help="events of a point; 1,000,000 for as many customers")
-    add("--rounds", type=int, default=1)
-    add("--rates", type=int, nargs="+", default=[100, 1_000, 5_000, 10_000])
-    add("--seconds", type=int, default=20, help="how long freshness is measured at a rate")
+    add("--partitions", type=whole(1), default=32)
+    add(
+        "--events", type=whole(LEAST_EVENTS), default=200_000, help="events of a point; 1,000,000 for as many customers"
+    )
+    add("--rounds", type=whole(1), default=1)
+    add("--rates", type=whole(1), nargs="+", default=[100, 1_000, 5_000, 10_000])
+    add("--seconds", type=whole(1), default=20, help="how long freshness is measured at a rate")
     add("--draw", action="store_true", help="only draw what was measured before")
     given = parser.parse_args()
     end_with_children()

@@ -22,6 +22,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from bench.arguments import positive, whole
 from bench.collector import bodies, say, start_collector
 from bench.run import machine
 from bench.servers import Servers
@@ -37,9 +38,9 @@ REREAD_S = 4.0
 def main() -> None:
     """Run the slices and print the result."""
     parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1, help="length of a slice")
-    parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=100, help="events in a request")
+    parser.add_argument("--seconds", type=positive, default=1, help="length of a slice")
+    parser.add_argument("--pairs", type=whole(1), default=20)
+    parser.add_argument("--batch", type=whole(1), default=100, help="events in a request")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers:
         bootstrap = servers.broker(partitions=8)["address"]

@@ -21,6 +21,7 @@ from typing import Self
 import orjson
 import psutil
 
+from bench.arguments import whole
 from bench.run import machine
 from bench.servers import Servers
 from pipeline.cli.feeding import open_importer
@@ -37,10 +38,10 @@ END = datetime(2026, 3, 1, tzinfo=UTC)
 def main() -> None:
     """Run the rounds and print the result."""
     parser = argparse.ArgumentParser(prog="python -m bench.imports", description=__doc__)
-    parser.add_argument("--customers", type=int, default=1_000, help="people of the simulated shop")
-    parser.add_argument("--copies", type=int, default=20, help="how often the shop is written out")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, len(os.sched_getaffinity(0)) + 1])
+    parser.add_argument("--customers", type=whole(1), default=1_000, help="people of the simulated shop")
+    parser.add_argument("--copies", type=whole(1), default=20, help="how often the shop is written out")
+    parser.add_argument("--rounds", type=whole(1), default=3)
+    parser.add_argument("--processes", type=whole(1), nargs="+", default=[1, len(os.sched_getaffinity(0)) + 1])
     arguments = parser.parse_args()
     spare_collections()  # as the command does
     best: dict[str, dict[str, float]] = {}

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from bench.arguments import whole
 from bench.run import machine
 from bench.servers import end_with_children
 from pipeline.cli.runfile import read_run
@@ -51,7 +52,7 @@ def main() -> None:
     """Run it once and print the result."""
     end_with_children()
     parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
-    parser.add_argument("--customers", type=int, default=45_000, help="people of the simulated shop")
+    parser.add_argument("--customers", type=whole(1), default=45_000, help="people of the simulated shop")
     parser.add_argument("--events", type=Path, help="a file of touchpoints to import instead")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="throughline-bench-") as folder:

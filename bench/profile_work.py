@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 import psutil
 
+from bench.arguments import whole
 from bench.events import Encoded, encoded_events
 from bench.servers import Servers
 from bench.shapes import IDENTITY, StoredRecord
@@ -150,10 +151,10 @@ def _profile(wanted: bool) -> Iterator[None]:
 def main() -> None:
     """Measure and print microseconds an event."""
     parser = argparse.ArgumentParser(prog="python -m bench.profile_work", description=__doc__)
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--customers", type=int, default=20_000)
-    parser.add_argument("--land-batch", type=int, default=60_000, help="records of a landed batch")
-    parser.add_argument("--stitch-keys", type=int, default=400_000, help="identifiers of a stitched batch")
+    parser.add_argument("--events", type=whole(1), default=200_000)
+    parser.add_argument("--customers", type=whole(1), default=20_000)
+    parser.add_argument("--land-batch", type=whole(1), default=60_000, help="records of a landed batch")
+    parser.add_argument("--stitch-keys", type=whole(1), default=400_000, help="identifiers of a stitched batch")
     parser.add_argument("--profile", choices=("land", "stitch", "none"), default="none", help="print its functions")
     arguments = parser.parse_args()
     events = list(encoded_events(arguments.events, arguments.customers))

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import psutil
 
+from bench.arguments import whole
 from bench.run import machine
 from bench.servers import Servers
 from bench.shapes import Shop
@@ -58,9 +59,9 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="where to build, and what to use if it was built there; else a new one"
     )
-    parser.add_argument("--customers", type=int, default=2_000, help="people of the shop that is copied")
-    parser.add_argument("--copies", type=int, default=104, help="how often; 104 make five million touchpoints")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--customers", type=whole(1), default=2_000, help="people of the shop that is copied")
+    parser.add_argument("--copies", type=whole(1), default=104, help="how often; 104 make five million touchpoints")
+    parser.add_argument("--runs", type=whole(1), default=3)
     parser.add_argument("--only", default="", help="only blocks whose page or heading contains this")
     asked = parser.parse_args()
     with ExitStack() as stack:

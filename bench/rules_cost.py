@@ -19,6 +19,7 @@ from typing import Final
 
 import psutil
 
+from bench.arguments import whole
 from bench.events import encoded_events
 from bench.profile_work import Costs, Outside, chunks_of
 from bench.run import machine
@@ -95,9 +96,9 @@ def measure(events: int, customers: int, slices: int) -> dict[str, dict[str, flo
 def main() -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(prog="python -m bench.rules_cost", description=__doc__)
-    parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--customers", type=int, default=10_000)
-    parser.add_argument("--slices", type=int, default=6, help="of which the first is not counted")
+    parser.add_argument("--events", type=whole(1), default=100_000)
+    parser.add_argument("--customers", type=whole(1), default=10_000)
+    parser.add_argument("--slices", type=whole(2), default=6, help="of which the first is not counted")
     arguments = parser.parse_args()
     seconds = measure(arguments.events, arguments.customers, arguments.slices)
     used = {side: seconds[side]["worker"] + seconds[side]["warehouse"] for side in _SIDES}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.arguments import positive, whole
 from bench.costs import Cost, Costs
 
 COSTS = Path(__file__).parents[1] / "docs" / "benchmarks" / "costs.json"
@@ -151,16 +152,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     add = parser.add_argument
     add("--costs", type=Path, default=COSTS, help="a line of `python -m bench.costs`")
-    add("--events-a-day", type=float, default=1e9)
-    add("--peak", type=float, default=3.0, help="the busiest minute over the average")
-    add("--history", type=float, default=50.0, help="touchpoints that a customer has")
-    add("--coalesced", type=float, default=1.0, help="events of one customer that are stitched together")
-    add("--land", type=int, default=4, help="workers")
-    add("--stitch", type=int, default=24, help="workers")
-    add("--partitions", type=int, default=48)
-    add("--shards", type=int, default=1)
-    add("--shard-cores", type=int, default=32)
-    add("--utilisation", type=float, default=0.6, help="share of a core that may be used")
+    add("--events-a-day", type=positive, default=1e9)
+    add("--peak", type=positive, default=3.0, help="the busiest minute over the average")
+    add("--history", type=positive, default=50.0, help="touchpoints that a customer has")
+    add(
+        "--coalesced",
+        type=positive,
+        default=1.0,
+        help="events of one customer that are stitched together",
+    )
+    add("--land", type=whole(1), default=4, help="workers")
+    add("--stitch", type=whole(1), default=24, help="workers")
+    add("--partitions", type=whole(1), default=48)
+    add("--shards", type=whole(1), default=1)
+    add("--shard-cores", type=whole(1), default=32)
+    add("--utilisation", type=positive, default=0.6, help="share of a core that may be used")
     given = parser.parse_args()
     load = Load(given.events_a_day, given.peak, given.history, given.coalesced)
     cluster = Cluster(given.land, given.stitch, given.partitions, given.shards, given.shard_cores, given.utilisation)

@@ -22,6 +22,7 @@ from typing import Any
 import polars as pl
 import psutil
 
+from bench.arguments import whole
 from bench.servers import Servers
 from pipeline.config import ClickHouseSettings, IdentitySettings, StitchingSettings
 from pipeline.config_pain import PainPointSettings
@@ -229,7 +230,7 @@ def shapes(largest: int) -> Iterator[tuple[str, Callable[[int], Touchpoint], int
 def main() -> None:
     """Measure every shape and print the result."""
     parser = argparse.ArgumentParser(prog="python -m bench.shapes", description=__doc__)
-    parser.add_argument("--largest", type=int, default=100_000, help="touchpoints of the largest customer")
+    parser.add_argument("--largest", type=whole(1), default=100_000, help="touchpoints of the largest customer")
     parser.add_argument("--only", default="", help="only shapes whose names contain this")
     asked = parser.parse_args()
     results = {}

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bench.arguments import whole
+
 SHARDS, REPLICAS, IDENTIFIERS, LANDINGS, STITCHERS = 3, 2, 4, 5, 2
 CRASH = 0.03
 CATCH_UP = 0.2
@@ -156,7 +158,7 @@ def count(variant: str, schedules: int, seed: int = 1) -> int:
 def main() -> int:
     """Run all variants; exit 1 if the sound one diverges or a broken one is not caught."""
     parser = argparse.ArgumentParser(prog="python -m bench.shards", description=__doc__)
-    parser.add_argument("--schedules", type=int, default=5_000)
+    parser.add_argument("--schedules", type=whole(1), default=5_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     is_right = True

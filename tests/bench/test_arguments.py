@@ -1,10 +1,12 @@
 """What a bench is asked for is refused before it starts anything, and what it measured is told whatever happens."""
 
+import argparse
 import json
 
 import pytest
 
 from bench import __main__ as bench
+from bench.arguments import positive
 from bench.field import LEAST_EVENTS
 
 
@@ -23,6 +25,31 @@ def test_too_few_events_are_refused_with_the_least_number(
     told = refused(monkeypatch, capsys, ["--events", events])
     assert "--events" in told
     assert f"{LEAST_EVENTS} or more" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [(option, "0") for option in ("--customers", "--partitions", "--workers", "--rounds", "--rate")]
+    + [("--seconds", "-1")],
+)
+def test_what_makes_no_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, given: str
+) -> None:
+    assert f"{option}: '{given}' will not do; give" in refused(monkeypatch, capsys, [option, given])
+
+
+def test_a_run_of_nobody_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "end_with_children", lambda: None)
+    assert "--broker kafka" in refused(monkeypatch, capsys, ["--only", "flink"]).splitlines()[-1]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "much"])
+def test_a_positive_number_is_a_number_above_zero(text: str) -> None:
+    assert positive("0.5") == 0.5
+    with pytest.raises(argparse.ArgumentTypeError, match="above 0"):
+        positive(text)
 
 
 def test_a_run_that_breaks_still_ends_with_its_line(

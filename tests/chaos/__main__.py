@@ -17,10 +17,11 @@ from typing import Any
 
 import click
 
+from bench.arguments import not_negative, positive, whole
 from pipeline.cli.errors import CommandError
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
-from tests.chaos.schedule import REST_S
+from tests.chaos.schedule import ALL, REST_S, wrong_in
 
 COUNTS = [name for name, value in vars(Verdict()).items() if isinstance(value, int)]
 
@@ -28,6 +29,16 @@ COUNTS = [name for name, value in vars(Verdict()).items() if isinstance(value, i
 def say(text: str) -> None:
     """Tell how far we are."""
     click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
+
+
+def faults(text: str) -> list[str]:
+    """Return the faults that are named, in their order."""
+    named = [fault.strip() for fault in text.split(",") if fault.strip()]
+    if not named:
+        raise argparse.ArgumentTypeError("no fault is named; give some, or leave it out to play those of the seed")
+    if wrong := [f"{fault!r} {reason}" for fault in named if (reason := wrong_in(fault))]:
+        raise argparse.ArgumentTypeError(f"{'; '.join(wrong)}; the faults are: {', '.join(sorted(ALL))}")
+    return named
 
 
 def plan_of(seed: int, arguments: argparse.Namespace) -> Plan:
@@ -39,7 +50,7 @@ def plan_of(seed: int, arguments: argparse.Namespace) -> Plan:
         land=arguments.land or pairs,
         stitch=arguments.stitch or pairs,
         nodes=arguments.brokers or (3 if seed % 3 == 0 else 1),
-        faults=[fault for fault in (arguments.faults or "").split(",") if fault],
+        faults=arguments.faults,
         rest_s=arguments.rest,
         keep=arguments.keep,
     )
@@ -58,13 +69,13 @@ def main(words: Iterable[str]) -> int:
     """Run the seeds and print the result."""
     parser = argparse.ArgumentParser(prog="make chaos", description="Faults on Apache Kafka, and a checker.")
     parser.add_argument("--seed", type=int, default=1, help="first seed")
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other")
-    parser.add_argument("--rate", type=float, default=100.0, help="records a second")
-    parser.add_argument("--land", type=int, default=0, help="landing workers; 0: as the seed says")
-    parser.add_argument("--stitch", type=int, default=0, help="stitching workers; 0: as the seed says")
+    parser.add_argument("--seeds", type=whole(1), default=1, help="how many seeds, one after the other")
+    parser.add_argument("--rate", type=positive, default=100.0, help="records a second")
+    parser.add_argument("--land", type=whole(0), default=0, help="landing workers; 0: as the seed says")
+    parser.add_argument("--stitch", type=whole(0), default=0, help="stitching workers; 0: as the seed says")
     parser.add_argument("--brokers", type=int, choices=[0, 1, 3], default=0, help="0: as the seed says")
-    parser.add_argument("--faults", help="these instead, as `kill land,freeze warehouse:60` (seconds)")
-    parser.add_argument("--rest", type=float, default=REST_S, help="seconds from the end of a fault to the next")
+    parser.add_argument("--faults", type=faults, default=[], help="these instead: `kill land,freeze warehouse:60`")
+    parser.add_argument("--rest", type=not_negative, default=REST_S, help="seconds from the end of a fault to the next")
     parser.add_argument("--keep", type=Path, help="leave logs and ledgers in this folder")
     arguments = parser.parse_args([*words])
     # Ended from outside it still stops what it started.

@@ -5,6 +5,7 @@ All faults there are form a deck. Ten seeds in a row (1 to 10, 11 to 20, …) de
 they play every fault. Times do not depend on how fast anything recovers: the same seed hurts at the same offsets.
 """
 
+import re
 from dataclasses import dataclass
 from random import Random
 
@@ -46,6 +47,8 @@ ONE_NODE = (
     "storm group",
     "partitions topic",
 )
+OF_BROKERS = "roll brokers"
+ALL = frozenset((*ALWAYS, *ONE_NODE, OF_BROKERS))
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,20 @@ class Fault:
         return self.at_s + self.lasts_s
 
 
+def wrong_in(words: str) -> str:
+    """Return what is wrong with a fault that somebody named, as `freeze warehouse:60`; empty if nothing is."""
+    name, colon, seconds = words.partition(":")
+    # One worker or broker of several may be named: `kill land-2`.
+    if re.sub(r"-[1-9]\b", "", name) not in ALL:
+        return "is no fault"
+    if colon and not re.fullmatch(r"\d+(\.\d+)?", seconds):
+        return "has no number of seconds after its colon"
+    return ""
+
+
 def dealt(seed: int, nodes: int) -> list[str]:
     """Return the faults of a seed, as a word and a role."""
-    deck = [*ONE_NODE, "roll brokers"] if nodes > 1 else [*ONE_NODE]
+    deck = [*ONE_NODE, OF_BROKERS] if nodes > 1 else [*ONE_NODE]
     Random((seed - 1) // SEEDS_OF_A_DECK).shuffle(deck)
     return [*ALWAYS, *deck[(seed - 1) % SEEDS_OF_A_DECK :: SEEDS_OF_A_DECK]]
 

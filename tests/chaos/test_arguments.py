@@ -1,0 +1,34 @@
+"""What a run of chaos is asked for is refused before it starts anything."""
+
+import pytest
+
+from tests.chaos.__main__ import main
+from tests.chaos.schedule import ALL, wrong_in
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "told"),
+    [
+        ("--seeds", "0", "1 or more"),
+        ("--rate", "0", "above 0"),
+        ("--rate", "nan", "above 0"),
+        ("--land", "-1", "0 or more"),
+        ("--stitch", "-1", "0 or more"),
+        ("--rest", "-3", "0 or more"),
+        ("--faults", "nonsense", "the faults are: "),
+        ("--faults", "kill land:soon", "no number of seconds"),
+        ("--faults", ",", "no fault is named"),
+    ],
+)
+def test_what_makes_no_run_is_refused(capsys: pytest.CaptureFixture[str], option: str, given: str, told: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([option, given])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"argument {option}: " in said
+    assert told in said
+
+
+def test_all_faults_may_be_named_and_one_worker_or_broker_of_several() -> None:
+    named = [*ALL, "kill land-2", "hole stitch-2>broker:60", "kill broker-3", "freeze warehouse:1.5"]
+    assert not any(map(wrong_in, named))
