@@ -19,8 +19,8 @@ from typing import Any
 from clickhouse_connect.driver.exceptions import Error as DriverError
 from confluent_kafka import KafkaException
 
-from bench.arguments import whole
-from bench.contestants import BROKERS, EMBEDDED, OURS, PEERS
+from bench.arguments import require_kafka, whole
+from bench.contestants import BROKERS, EMBEDDED, KAFKA, OURS, PEERS
 from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting, most_in_a_batch
 from bench.freshness import Freshness, run_freshness
@@ -120,6 +120,8 @@ def main() -> None:
         usual = load_settings().landing.max_batch_records
     except SettingsError as error:
         parser.error(str(error))
+    if arguments.broker == KAFKA:
+        require_kafka(parser)
     end_with_children()
     partitions = arguments.partitions or PARTITIONS[arguments.broker]
     batch = most_in_a_batch(arguments.events, usual)

@@ -4,6 +4,9 @@ import argparse
 import math
 from collections.abc import Callable
 
+from pipeline.config import load_settings
+from pipeline.embedded.kafka.jars import KafkaMissing, find_java, jars_folder, require_jars
+
 
 def whole(least: int) -> Callable[[str], int]:
     """Return a type of arguments: whole numbers from `least` on."""
@@ -34,6 +37,15 @@ def not_negative(text: str) -> float:
     if given < 0:
         raise argparse.ArgumentTypeError(f"{text!r} will not do; give a number, 0 or more")
     return given
+
+
+def require_kafka(parser: argparse.ArgumentParser, argument: str = "--broker kafka") -> None:
+    """End with exit code 2, in the words of the parser, where Apache Kafka or the Java that runs it is missing."""
+    try:
+        require_jars(jars_folder(load_settings().embedded.kafka_folder))
+        find_java()
+    except KafkaMissing as error:
+        parser.error(f"{argument}: {error}; run `make kafka` first (needs java 17 or newer and mvn)")
 
 
 def _finite(text: str) -> float:

@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.arguments import whole
-from bench.contestants import BROKERS, EMBEDDED
+from bench.arguments import require_kafka, whole
+from bench.contestants import BROKERS, EMBEDDED, KAFKA
 from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting
 from bench.freshness import run_freshness
@@ -175,6 +175,8 @@ def main() -> None:
     add("--seconds", type=whole(1), default=20, help="how long freshness is measured at a rate")
     add("--draw", action="store_true", help="only draw what was measured before")
     given = parser.parse_args()
+    if given.broker == KAFKA and not given.draw:
+        require_kafka(parser)
     end_with_children()
     middle = Setting(given.broker, given.partitions)
     for name in () if given.draw else given.only:

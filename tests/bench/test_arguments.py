@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,16 @@ def test_a_run_of_nobody_is_refused_with_the_reason(
 ) -> None:
     monkeypatch.setattr(bench, "end_with_children", lambda: None)
     assert "--broker kafka" in refused(monkeypatch, capsys, ["--only", "flink"]).splitlines()[-1]
+
+
+def test_apache_kafka_is_looked_for_before_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = refused(monkeypatch, capsys, ["--broker", "kafka"]).splitlines()[-1]
+    assert "--broker kafka" in told
+    assert "java" in told
+    assert "make kafka" in told
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "much"])

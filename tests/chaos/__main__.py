@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from bench.arguments import not_negative, positive, whole
+from bench.arguments import not_negative, positive, require_kafka, whole
 from pipeline.cli.errors import CommandError
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
@@ -78,6 +78,7 @@ def main(words: Iterable[str]) -> int:
     parser.add_argument("--rest", type=not_negative, default=REST_S, help="seconds from the end of a fault to the next")
     parser.add_argument("--keep", type=Path, help="leave logs and ledgers in this folder")
     arguments = parser.parse_args([*words])
+    require_kafka(parser, "faults need Apache Kafka")
     # Ended from outside it still stops what it started.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results: list[dict[str, Any]] = []
