@@ -8,8 +8,8 @@ from pipeline.cli.watermarks import Watermarks
 from pipeline.config import Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import land_group, stitch_group
+from pipeline.warehouse.accounting import Accounting, account
 from pipeline.warehouse.accounting import Watermarks as Marks
-from pipeline.warehouse.accounting import account
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.rules import RulesBook
 
@@ -95,16 +95,18 @@ def take_account(settings: Settings) -> Account:
         if spot[0] != STITCH_DIRTY:
             marks[spot] = Marks(low, done, high)
     balance = account(connect(settings.clickhouse), log_id, marks)
-    identity = Identity(
-        received=balance.records - balance.parked + balance.lost + balance.in_flight + balance.unaccounted,
-        stored=balance.stored,
-        duplicate=balance.duplicates,
-        rejected=balance.rejected,
-        lost=balance.lost,
-        in_flight=balance.in_flight,
-        unaccounted=balance.unaccounted,
-    )
     topics = [TopicLag(topic, readers[topic], *numbers) for topic, numbers in lags.items()]
     living = RulesBook(connect(settings.clickhouse)).versions()
     rules = [LiveVersion(one.number, one.is_active, describe_state(one.progress)) for one in living if one.is_live]
-    return Account(topics, identity, rules)
+    return Account(topics, identity_of(balance), rules)
+
+
+def identity_of(balance: Accounting) -> Identity:
+    """
+    Return the identity of a balance; its terms add up at every moment (pure).
+
+    Touchpoints that are stored before the range of their batch is are in flight by their offsets: they count once.
+    """
+    in_flight = max(0, balance.in_flight - balance.stored_ahead)
+    terms = (balance.stored, balance.duplicates, balance.rejected, balance.lost, in_flight, balance.unaccounted)
+    return Identity(sum(terms), *terms)
