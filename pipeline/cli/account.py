@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.cli.clickhouse import PATIENCE_S, place_of, require_answer
 from pipeline.cli.rules_state import describe_state, effective
 from pipeline.cli.watermarks import Watermarks
 from pipeline.config import Settings
@@ -73,9 +74,10 @@ def take_account(settings: Settings) -> Account:
     Balance Kafka against the warehouse.
 
     Raises:
-        CommandError: If Kafka does not answer.
-        WarehouseUnavailable: If the warehouse does not answer.
+        CommandError: If Kafka or the warehouse does not answer.
+        WarehouseUnavailable: If the warehouse goes away meanwhile.
     """
+    require_answer(place_of(settings.clickhouse.url.get_secret_value()), PATIENCE_S)
     settings = effective(settings)
     readers = {topic: land_group(settings.kafka) for topic in TOUCHPOINT_TOPICS}
     readers[STITCH_DIRTY] = stitch_group(settings.kafka, settings.stitching.rules_version)

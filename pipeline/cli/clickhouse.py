@@ -6,6 +6,7 @@ Workers use `pipeline.warehouse`; this asks as an analyst does, with the analyst
 
 import base64
 import re
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ import orjson
 from pipeline.cli.errors import NOT_SO, WRONG_USAGE, CommandError
 
 TIMEOUT_S = 300
+# A warehouse that lives says so at once, however busy it is.
+PATIENCE_S = 5.0
 CHUNK_BYTES = 1 << 16
 _MOST_SAID = 300
 _MOST_WORDS = 6
@@ -37,7 +40,8 @@ class Warehouse:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.place = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"
+        self.place = place_of(url)
+        self._has_answered = False
         self._database = unquote(parts.path.strip("/")) or "default"
         credentials = f"{unquote(parts.username or 'default')}:{unquote(parts.password or '')}"
         self._authorization = "Basic " + base64.b64encode(credentials.encode()).decode()
@@ -55,6 +59,9 @@ class Warehouse:
         Raises:
             CommandError: If nothing answers, or the warehouse refuses.
         """
+        if not self._has_answered:
+            require_answer(self.place, PATIENCE_S)
+            self._has_answered = True
         options = {"database": self._database, "default_format": form}
         options |= {f"param_{name}": _parameter(value) for name, value in (parameters or {}).items()}
         request = urllib.request.Request(
@@ -68,16 +75,51 @@ class Warehouse:
         except urllib.error.HTTPError as error:
             raise _refusal(error.read().decode(errors="replace")) from error
         except (OSError, HTTPException) as error:
-            raise CommandError(
-                f"the warehouse does not answer ({getattr(error, 'reason', error)})",
-                where=self.place,
-                remedy="`throughline status` shows whether it runs",
-            ) from error
+            raise no_answer(self.place, str(getattr(error, "reason", error))) from error
 
     def rows(self, sql: str, parameters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """Return all rows of an answer."""
         with self.ask(sql, "JSONEachRow", parameters) as answer:
             return [orjson.loads(line) for line in answer.read().splitlines() if line]
+
+
+def place_of(url: str) -> str:
+    """Return where a warehouse is, without the credentials."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or (8443 if parts.scheme == 'https' else 8123)}"
+
+
+def require_answer(place: str, patience_s: float) -> None:
+    """
+    See whether anybody is there, before something is asked that may rightly take long.
+
+    Args:
+        place: From `place_of`.
+        patience_s: Longest wait for the connection, and for the answer.
+
+    Raises:
+        CommandError: If nothing answers. Any answer will do: what is between us and ClickHouse may not know the path.
+    """
+    try:
+        urllib.request.urlopen(f"{place}/ping", timeout=patience_s).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLError):  # somebody is there; the real question tells what is wrong
+            return
+        is_slow = isinstance(reason, TimeoutError)
+        raise no_answer(place, f"no word in {patience_s:g} s" if is_slow else str(reason)) from error
+
+
+def no_answer(place: str, reason: str = "") -> CommandError:
+    """Return what a person is told when the warehouse does not answer."""
+    return CommandError(
+        f"the warehouse does not answer ({reason})" if reason else "the warehouse does not answer",
+        where=place,
+        remedy="see whether it runs: `throughline status` tells of one that `throughline up` started, which is started "
+        "again after a minute of silence; look after your own yourself",
+    )
 
 
 def _parameter(value: str) -> str:

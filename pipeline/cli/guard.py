@@ -15,8 +15,10 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.clickhouse import no_answer, place_of
 from pipeline.cli.errors import DONE, INTERRUPTED, WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation
+from pipeline.cli.reach import try_reach
 from pipeline.cli.root import throughline
 from pipeline.config import SettingsError
 
@@ -60,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
 def _explain(error: Exception, invocation: Invocation) -> int:
     if invocation.is_debug:
         traceback.print_exception(error)
-    told = _translate(error)
+    told = _translate(error, invocation)
     if told is None:
         told = CommandError(
             f"unexpected {type(error).__name__}: {_first_line(error)}",
@@ -71,7 +73,7 @@ def _explain(error: Exception, invocation: Invocation) -> int:
     return told.exit_code
 
 
-def _translate(error: Exception) -> CommandError | None:
+def _translate(error: Exception, invocation: Invocation) -> CommandError | None:
     """Return what an expected fault of a lower package means to the person; None when it is not expected."""
     if isinstance(error, CommandError):
         return error
@@ -86,13 +88,22 @@ def _translate(error: Exception) -> CommandError | None:
         return CommandError(f"not permitted: {error.strerror}", where=str(error.filename), remedy="check its owner")
     # By name, because importing the class would cost every command half a second.
     if type(error).__name__ == "WarehouseUnavailable":
-        return CommandError("the warehouse does not answer", remedy="`throughline status` shows whether it runs")
+        return no_answer(_warehouse_place(invocation))
     if type(error).__name__ == "SchemaFileError":
         where, _, what = str(error).partition(": ")
         return CommandError(what, where=where, remedy="mend the file", exit_code=WRONG_USAGE)
     if type(error).__name__ == "WarehouseRefused":
         return CommandError(f"the warehouse refuses: {_first_line(error).rpartition('DB::Exception: ')[2]}")
     return None
+
+
+def _warehouse_place(invocation: Invocation) -> str:
+    """Return the address of the warehouse that a command spoke to; empty where that cannot be said any more."""
+    try:
+        found = try_reach(invocation)
+    except (CommandError, SettingsError, OSError):
+        return ""
+    return place_of(found.settings.clickhouse.url.get_secret_value()) if found else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli.account import Account, take_account
+from pipeline.cli.clickhouse import place_of
 from pipeline.cli.errors import NOT_SO, CommandError
+from pipeline.cli.installation import EMBEDDED
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, count, print_json, span, table
 from pipeline.cli.reach import Reach, try_reach
@@ -77,9 +79,10 @@ def _try_account(found: Reach) -> tuple[Account | None, str]:
     try:
         return take_account(found.settings), ""
     except CommandError as error:
-        return None, error.what
+        return None, f"{error.what} at {error.where}" if error.where else error.what
     except WarehouseUnavailable:
-        return None, "the warehouse does not answer"
+        place = place_of(found.settings.clickhouse.url.get_secret_value())
+        return None, f"the warehouse does not answer at {place}"
     except WarehouseRefused as error:
         return None, f"the warehouse refuses ({error})"
 
@@ -123,11 +126,28 @@ def _show(found: Reach, folder: Path, account: Account | None, trouble: str) -> 
         _show_parts(screen, found.run, folder)
     if account is not None:
         _show_account(screen, account)
+    for advice in _advice(found.run):
+        screen.print(Text(advice, style="yellow"), "")
     if trouble:
         screen.print(Text(f"How far everything is cannot be said: {trouble}", style="yellow"), "")
     screen.print(Text(PROMISES[found.run.broker if found.run else ""], style="dim"))
     for notice in found.run.notices if found.run else []:
         screen.print(Text(f"{notice.at}  {notice.text}", style="yellow"))
+
+
+def _advice(run: Run | None) -> list[str]:
+    """Say of every part that does not answer what happens by itself, and what else can be done."""
+    advice = []
+    for part in run.processes if run else []:
+        if run is None or part.state != "silent":
+            continue
+        told = f"{part.name} does not answer (pid {part.pid}): it is started again after a minute of silence"
+        if part.name == "broker" and run.broker == EMBEDDED:
+            told += ", and what nobody landed is lost then"
+        else:
+            told += f"; `kill -9 {part.pid}` makes it start at once"
+        advice.append(f"{told}. Its log: {part.log}")
+    return advice
 
 
 def _show_parts(screen: Console, run: Run, folder: Path) -> None:

@@ -212,8 +212,9 @@ class Supervisor:
         if self._stop_orders:
             self._run.state = "stopping"
         else:
-            is_ready = all(child.is_settled and not child.is_silent for child in children)
-            self._run.state = "ready" if is_ready else "starting"
+            is_silent = any(child.is_silent for child in children)
+            is_ready = all(child.is_settled for child in children)
+            self._run.state = "silent" if is_silent else "ready" if is_ready else "starting"
         self._run.write(self._folder)
 
     def _stop_all(self) -> None:

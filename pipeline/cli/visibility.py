@@ -15,9 +15,10 @@ from functools import partial
 
 import polars as pl
 
+from pipeline.cli.clickhouse import PATIENCE_S, place_of, require_answer
 from pipeline.cli.rules_state import effective
 from pipeline.cli.watermarks import Spot, Watermarks
-from pipeline.config import Settings
+from pipeline.config import ClickHouseSettings, Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import DirtyAnnouncer, stitch_group
 from pipeline.streaming.publishing import KafkaWriter
@@ -26,6 +27,8 @@ from pipeline.warehouse.connection import connect
 from pipeline.warehouse.results import StitchStore
 
 POLL_S = 0.15
+# Even those who wait for nothing give the warehouse time for one answer.
+SHORTEST_ANSWER_S = 2.0
 MOST_STALE = 100_000
 # Between two sweeps that both found something: what keeps being found waits for time to pass, not for work.
 SWEEP_PAUSE_S = 1.0
@@ -70,11 +73,13 @@ class Visibility:
         report: Report,
         rules_version: int | None = None,
     ) -> None:
+        patience_s = min(PATIENCE_S, max(SHORTEST_ANSWER_S, timeout_s))
+        require_answer(place_of(settings.clickhouse.url.get_secret_value()), patience_s)
         self._settings = effective(settings, rules_version)
         self._watermarks = watermarks
         self._deadline = time.monotonic() + timeout_s
         self._report = report
-        self._client = connect(settings.clickhouse)
+        self._client = connect(_hurried(settings.clickhouse, timeout_s))
         self.lost = 0
 
     def await_landed(self) -> list[Behind]:
@@ -161,6 +166,13 @@ class Visibility:
             DirtyAnnouncer(writer).announce(pl.DataFrame({"subject": stale, "ident_key": stale}), None)
         finally:
             writer.close()
+
+
+def _hurried(settings: ClickHouseSettings, timeout_s: float) -> ClickHouseSettings:
+    """Let no single question take longer than all of them may."""
+    most = timedelta(seconds=max(SHORTEST_ANSWER_S, timeout_s))
+    bounded = {"query_timeout": min(settings.query_timeout, most), "insert_timeout": min(settings.insert_timeout, most)}
+    return settings.model_copy(update=bounded)
 
 
 def _dropped(account: PartitionAccount, low: int) -> int:

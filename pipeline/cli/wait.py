@@ -9,9 +9,12 @@ from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import count, error_console, print_json
 from pipeline.cli.reach import Reach, reach
 from pipeline.cli.visibility import Behind, Visibility
+from pipeline.cli.watermarks import TIMEOUT_S as KAFKA_TIMEOUT_S
 from pipeline.cli.watermarks import Watermarks
 
 DEFAULT_TIMEOUT_S = 600.0
+# Even with --timeout 0 everybody has the time for one answer.
+SHORTEST_S = 1.0
 
 
 @click.command(epilog=examples("throughline wait", "throughline wait --timeout 60 && throughline query - < report.sql"))
@@ -69,7 +72,7 @@ def _await(found: Reach, timeout_s: float, *, only_landed: bool) -> tuple[list[B
     """Return what is behind at the end, and how many records were ever lost."""
     with (
         error_console().status("looking how far everything is") as status,
-        Watermarks(found.settings.kafka.bootstrap) as watermarks,
+        Watermarks(found.settings.kafka.bootstrap, min(KAFKA_TIMEOUT_S, max(SHORTEST_S, timeout_s))) as watermarks,
     ):
         visibility = Visibility(
             found.settings, watermarks, timeout_s, lambda finding: status.update(f"waiting; {finding}")

@@ -16,10 +16,11 @@ class Watermarks:
 
     Args:
         bootstrap: Where Kafka is.
+        timeout_s: Longest wait for an answer.
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: str, timeout_s: float = TIMEOUT_S) -> None:
+        self._bootstrap, self._timeout_s = bootstrap, timeout_s
         self._consumer = self._open("throughline-watermarks")
         self._groups: dict[str, Consumer] = {}
 
@@ -34,7 +35,7 @@ class Watermarks:
         """Return the number of partitions of those topics that exist; asking makes none."""
         wanted = set(topics)
         try:
-            known = self._consumer.list_topics(timeout=TIMEOUT_S).topics
+            known = self._consumer.list_topics(timeout=self._timeout_s).topics
         except KafkaException as error:
             raise self._unreachable(error) from error
         return {name: len(known[name].partitions) for name in sorted(wanted & known.keys())}
@@ -42,7 +43,7 @@ class Watermarks:
     def log_id(self) -> str:
         """Return the id of the Kafka cluster."""
         try:
-            return str(self._consumer.list_topics(timeout=TIMEOUT_S).cluster_id or "")
+            return str(self._consumer.list_topics(timeout=self._timeout_s).cluster_id or "")
         except KafkaException as error:
             raise self._unreachable(error) from error
 
@@ -53,7 +54,7 @@ class Watermarks:
             for partition in range(number):
                 try:
                     low, high = self._consumer.get_watermark_offsets(
-                        TopicPartition(topic, partition), timeout=TIMEOUT_S
+                        TopicPartition(topic, partition), timeout=self._timeout_s
                     )
                 except KafkaException as error:
                     raise self._unreachable(error) from error
@@ -70,7 +71,7 @@ class Watermarks:
         if consumer is None:
             consumer = self._groups[group] = self._open(group)
         try:
-            found = consumer.committed([TopicPartition(*spot) for spot in spots], timeout=TIMEOUT_S)
+            found = consumer.committed([TopicPartition(*spot) for spot in spots], timeout=self._timeout_s)
         except KafkaException as error:
             raise self._unreachable(error) from error
         return {(place.topic, place.partition): max(place.offset, 0) for place in found}

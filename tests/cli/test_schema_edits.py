@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.guard import _translate
+from pipeline.cli.invocation import Invocation
 from pipeline.contracts.folder import SchemaFileError
 from pipeline.contracts.schemas import read_schema
 from pipeline.contracts.types import read_types
@@ -32,7 +33,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         file.write_text("{broken", encoding="utf-8")
         with pytest.raises(SchemaFileError) as error:
             read(file)
-        told = _translate(error.value)
+        told = _translate(error.value, Invocation.from_environment())
         assert told is not None
         assert str(file) in "\n".join(told.lines())
         assert told.exit_code == 2

@@ -1,0 +1,66 @@
+"""What commands say, and how soon, of servers that take connections and never answer, and of those that are gone."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.cli import account, clickhouse, visibility
+from pipeline.cli.runfile import PartRun, Run
+from pipeline.cli.status import _advice
+from pipeline.config import ClickHouseSettings
+from tests.cli.conftest import Command
+
+PATIENCE_S = 0.3
+# The first command of a process imports for seconds on a busy machine; without a bound these would take minutes.
+SOON_S = 20.0
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server that is stopped: the kernel takes connections, and nobody answers."""
+    for module in (account, clickhouse, visibility):
+        monkeypatch.setattr(module, "PATIENCE_S", PATIENCE_S)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("words", [("query", "SELECT 1"), ("status",), ("wait", "--timeout", "1"), ("painpoints",)])
+def test_a_hanging_warehouse_is_named_soon(
+    command: Command, hanging: str, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_CLICKHOUSE__URL", f"http://someone:secret@{hanging}/shop")
+    began = time.monotonic()
+    outcome = command(*words)
+    assert time.monotonic() - began < SOON_S
+    said = " ".join((outcome.out + outcome.err).split())
+    assert outcome.code == 1
+    assert "does not answer (no word in 0.3 s)" in said
+    assert f"http://{hanging}" in said
+    assert "secret" not in said
+
+
+def test_wait_keeps_to_its_time_when_kafka_is_away(
+    command: Command, fresh_database: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setenv("THROUGHLINE_CLICKHOUSE__URL", fresh_database.url.get_secret_value())
+        monkeypatch.setenv("THROUGHLINE_KAFKA__BOOTSTRAP", address)
+        command("wait", "--timeout", "0")  # imports
+        began = time.monotonic()
+        outcome = command("wait", "--timeout", "1.5")
+        assert time.monotonic() - began < 6
+    assert (outcome.code, f"where: {address}" in outcome.err) == (1, True)
+
+
+def test_status_says_what_to_do_about_a_part_that_is_silent() -> None:
+    parts = [PartRun("broker", 4, "/b.log", "silent", 0, 0, ""), PartRun("warehouse", 5, "/w.log", "silent", 0, 0, "")]
+    run = Run("k", "c", "h", "w", [], parts, "embedded")
+    broker, warehouse = _advice(run)
+    assert "lost" in broker
+    assert "kill" not in broker
+    assert "`kill -9 5` makes it start at once. Its log: /w.log" in warehouse
+    assert _advice(None) == []
