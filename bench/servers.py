@@ -26,11 +26,23 @@ LOG_CHARACTERS = 2_000
 RESULT_PARTITIONS = 4
 # The stock Faust app cannot make the topic of its Table on every broker: one for each lane that there may be.
 LANES = 40
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def end_with_children() -> None:
-    """Let SIGTERM end this process as an exception does, so that it ends what it started."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    """
+    Let SIGTERM or Ctrl-C end this process as an exception does, so that it ends what it started.
+
+    Whoever sends a second one is impatient, not better served: what it would break off is the cleaning up.
+    """
+
+    def end(number: int, _frame: object) -> None:
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in _ENDING:
+        signal.signal(each, end)
 
 
 def lane_name(number: int) -> str:

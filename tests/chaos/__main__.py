@@ -7,7 +7,6 @@ doubled, unlanded, miscounted or other than in a calm run.
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import click
 
 from bench.arguments import not_negative, positive, require_kafka, whole
+from bench.servers import end_with_children
 from pipeline.cli.errors import CommandError
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
@@ -80,7 +80,7 @@ def main(words: Iterable[str]) -> int:
     arguments = parser.parse_args([*words])
     require_kafka(parser, "faults need Apache Kafka")
     # Ended from outside it still stops what it started.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    end_with_children()
     results: list[dict[str, Any]] = []
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         results.append(_result(plan_of(seed, arguments)))

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from pipeline.cli.installation import read_installation
 from pipeline.config import child_environment
 from tests.chaos.ground import Layout, clock_file
@@ -113,6 +115,11 @@ class Field:
         said: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
         return said
 
+    def mount_disks(self) -> None:
+        """Make the disks; each is known as soon as it is there."""
+        for name in DISKS:
+            self.disks[name] = Disk(self.folder / name)
+
     def pids(self) -> Mapping[str, int]:
         """Return the pids of all parts and of the load."""
         found = {part["name"]: part["pid"] for part in self.run["processes"]}
@@ -175,7 +182,14 @@ class Field:
             raise RuntimeError(f"the load ended with {self._load.returncode}")
 
     def end(self) -> None:
-        """End the load and the installation, and let go of the disks."""
+        """End the load and the installation, and let go of the disks whatever happens."""
+        try:
+            self._end_processes()
+        finally:
+            for disk in self.disks.values():
+                disk.remove()
+
+    def _end_processes(self) -> None:
         self.kill_load()
         ground, self._ground = self._ground, None
         if ground is not None:
@@ -187,24 +201,24 @@ class Field:
             except subprocess.TimeoutExpired:
                 ground.kill()
                 ground.wait(END_S)
-        for disk in self.disks.values():
-            disk.remove()
 
 
 @contextmanager
 def new_field(folder: Path, load: Load, rate: float, layout: Layout) -> Iterator[Field]:
     """Prepare a field; at the end everything is ended and the folder removed."""
     folder.mkdir(exist_ok=True)
-    layout.write(folder)
-    for worker in layout.workers:
-        clock_file(folder, worker).write_text("+0\n")
-    disks = {name: Disk(folder / name) for name in DISKS} if os.geteuid() == 0 else {}
-    (folder / "temp").mkdir(exist_ok=True)
-    proxies = Proxies([Pair(name, port, layout.listeners.get(name, 0)) for name, port in layout.proxies.items()])
-    made = Field(folder, layout, proxies, load, rate, disks)
+    left_before = clock_leftovers()
     try:
+        layout.write(folder)
+        for worker in layout.workers:
+            clock_file(folder, worker).write_text("+0\n")
+        (folder / "temp").mkdir(exist_ok=True)
+        proxies = Proxies([Pair(name, port, layout.listeners.get(name, 0)) for name, port in layout.proxies.items()])
+        made = Field(folder, layout, proxies, load, rate)
         with proxies.running():
             try:
+                if os.geteuid() == 0:
+                    made.mount_disks()
                 made.start()
                 _aim(made)
                 yield made
@@ -212,6 +226,8 @@ def new_field(folder: Path, load: Load, rate: float, layout: Layout) -> Iterator
                 made.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        for file in clock_leftovers() - left_before:
+            file.unlink(missing_ok=True)
 
 
 def _aim(made: Field) -> None:
@@ -232,3 +248,9 @@ def clock_library() -> str:
     """Return the library that shifts clocks; empty where it is not installed."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     return str(found[0]) if found else ""
+
+
+def clock_leftovers(shared: Path = Path("/dev/shm")) -> set[Path]:
+    """Return what the library that shifts clocks left in memory for processes that are no more: killed, they cannot."""
+    found = [*shared.glob("faketime_shm_*"), *shared.glob("sem.faketime_sem_*")]
+    return {file for file in found if not psutil.pid_exists(int(file.name.rpartition("_")[2] or 0))}

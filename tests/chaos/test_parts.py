@@ -1,7 +1,10 @@
 """The parts of the chaos harness: the same seed is the same run, ledgers survive kills, proxies do what they say."""
 
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.field import clock_leftovers
 from tests.chaos.ground import Layout
 from tests.chaos.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, Account, Ledger, read_ledger
 from tests.chaos.nemesis import BEGIN, END
@@ -48,6 +52,22 @@ def test_the_nemesis_knows_every_fault_and_ends_what_lasts() -> None:
 def test_named_faults_have_their_length_and_a_worker_of_the_role() -> None:
     (fault,) = scheduled(1, LAYOUT, ["hole stitch>warehouse:60"])
     assert (fault.word, fault.target, fault.lasts_s) == ("hole", "stitch-1>warehouse", 60)
+
+
+def test_what_shifted_clocks_left_is_known_by_processes_that_are_no_more(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    for name in (
+        f"faketime_shm_{ended.pid}",
+        f"sem.faketime_sem_{ended.pid}",
+        f"faketime_shm_{os.getpid()}",
+        "other_1",
+    ):
+        (tmp_path / name).touch()
+    assert {file.name for file in clock_leftovers(tmp_path)} == {
+        f"faketime_shm_{ended.pid}",
+        f"sem.faketime_sem_{ended.pid}",
+    }
 
 
 def test_a_load_follows_from_its_numbers_and_holds_repetitions_and_every_poison() -> None:
