@@ -117,8 +117,8 @@ def no_answer(place: str, reason: str = "") -> CommandError:
     return CommandError(
         f"the warehouse does not answer ({reason})" if reason else "the warehouse does not answer",
         where=place,
-        remedy="see whether it runs: `throughline status` tells of one that `throughline up` started, which is started "
-        "again after a minute of silence; look after your own yourself",
+        remedy="`throughline status` shows whether it runs; one of `throughline up` is started again after a minute of "
+        "silence, of a server of your own see whether it runs and whether the address is right",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.installation import keep_installation
+from pipeline.cli.installation import keep_installation, require_kept_ports
 from pipeline.cli.lifecycle import describe_run
 from pipeline.cli.plan import common_environment, first_run, fixed_ports, part_names, plan_parts, port_names
 from pipeline.cli.processes import spawn, started_at
@@ -35,7 +35,9 @@ def supervise(folder: Path, settings: Settings, broker: str, land: int, stitch: 
     names = names_with_rules(part_names(land, stitch), read_rules_file(folder))
     hash_key = settings.identity.hash_key.get_secret_value()
     ports = port_names(names, broker)
-    installation = keep_installation(folder, ports, hash_key, fixed_ports(settings, names), broker)
+    fixed = fixed_ports(settings, names)
+    require_kept_ports(folder, [name for name in ports if name not in fixed])
+    installation = keep_installation(folder, ports, hash_key, fixed, broker)
     run = first_run(installation, names)
     run.supervisor_pid = os.getpid()
     run.supervisor_started = started_at(run.supervisor_pid) or 0.0
