@@ -5,8 +5,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Each starts a broker and a warehouse of its own, and waits for processes more than it computes.
-TEST_PROCESSES ?= 2
+# Each starts a broker and a warehouse of its own and waits for them a third of the time, so one more than two cores pays.
+TEST_PROCESSES ?= 3
 
 .PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean kills fuzz clients chaos chaos-night quiet
 
