@@ -21,10 +21,8 @@ from pipeline.warehouse.views.metrics.facts import (
     joined_customers,
     products_of,
 )
-from pipeline.warehouse.views.metrics.statistics import mean, quantiles, share
+from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, quantiles, share
 
-_WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
-_STUDENT: Final = "interval: Student, Biometrika 6, 1908"
 _DIMENSIONS: Final = ("channel", "campaign", "product", "carrier")
 
 
@@ -50,7 +48,7 @@ def _delivery_metrics() -> tuple[Metric, ...]:
             unit="share",
             statistic=share(),
             definition="Share of the delivered parcels with a promise that came by the promised time.",
-            source=f"On time in the SCOR model, RL.2.2; {_WILSON}",
+            source=f"On time in the SCOR model, RL.2.2; {WILSON_SOURCE}",
             dimensions=_DIMENSIONS,
             **_of_parcels("toInt64(came <= promise)", "isNotNull(came)", "assumeNotNull(came)"),
         ),
@@ -60,7 +58,7 @@ def _delivery_metrics() -> tuple[Metric, ...]:
             unit="days",
             statistic=mean(86_400_000),
             definition="Mean lateness of the parcels that came late, in days of 24 hours.",
-            source=_STUDENT,
+            source=STUDENT_SOURCE,
             dimensions=_DIMENSIONS,
             **_of_parcels(
                 "toInt64(dateDiff('millisecond', promise, assumeNotNull(came)))",
@@ -75,7 +73,7 @@ def _delivery_metrics() -> tuple[Metric, ...]:
             statistic=share(),
             definition="Share of the delivery promises that have fallen due, by the day they fell due, that were kept; "
             "what never came was not, and cancelled orders do not count.",
-            source=f"Perfect order fulfilment in the SCOR model, RL.1.1, its delivery part; {_WILSON}",
+            source=f"Perfect order fulfilment in the SCOR model, RL.1.1, its delivery part; {WILSON_SOURCE}",
             dimensions=_DIMENSIONS,
             **_of_parcels(
                 "toInt64(ifNull(came <= promise, false))",
@@ -94,7 +92,7 @@ def _return_metrics() -> tuple[Metric, ...]:
             unit="share",
             statistic=share(),
             definition="Share of orders of which something was sent back; by reason: for that reason, of all orders.",
-            source=_WILSON,
+            source=WILSON_SOURCE,
             dimensions=("channel", "campaign", "product", "reason"),
             rows=_returned(),
             customers=_returned_by_customers(),

@@ -18,10 +18,8 @@ from pipeline.warehouse.views.metrics.declaration import (
     within,
 )
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, joined_customers
-from pipeline.warehouse.views.metrics.statistics import mean, share
+from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, share
 
-_WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
-_STUDENT: Final = "interval: Student, Biometrika 6, 1908"
 _FUNNEL: Final = ("discover", "consider", "buy", "receive")
 WINDOW: Final = "INTERVAL 90 DAY"
 
@@ -41,7 +39,7 @@ def _journey_metrics() -> tuple[Metric, ...]:
             unit="share",
             statistic=share(),
             definition="Share of the journeys that are over in which an order was placed, by the day they began.",
-            source=_WILSON,
+            source=WILSON_SOURCE,
             dimensions=("channel", "campaign"),
             rows=_journeys(dims(channel="channel", campaign="campaign"), "toInt64(orders > 0)"),
             customers=of_customers("at", "toInt64(orders > 0)", _over_journeys()),
@@ -53,7 +51,7 @@ def _journey_metrics() -> tuple[Metric, ...]:
             statistic=share(),
             definition="Of the journeys that are over and came to a stage (discover, consider, buy, receive) or beyond "
             "it, the share that ended there.",
-            source=_WILSON,
+            source=WILSON_SOURCE,
             dimensions=("stage", "stage, channel", "stage, campaign"),
             rows=_journeys(
                 within("stage", "stage", channel="channel", campaign="campaign"), ended, f"\n{came}\nWHERE {reached}"
@@ -81,7 +79,7 @@ def _customer_metrics() -> tuple[Metric, ...]:
             statistic=share(),
             definition="Share of customers who placed a second order within 90 days of their first, by the day of the "
             "first; those of the last 90 days are not judged yet.",
-            source=_WILSON,
+            source=WILSON_SOURCE,
             dimensions=("channel", "campaign", "product"),
             rows=_buyers(said, bought_again, judged),
             customers=of_customers("first.1", bought_again, _first_orders(), judged),
@@ -93,7 +91,7 @@ def _customer_metrics() -> tuple[Metric, ...]:
             statistic=share(),
             definition="Share of customers who recommended us within 90 days of their first order, by the day of that "
             "order; those of the last 90 days are not judged yet.",
-            source=_WILSON,
+            source=WILSON_SOURCE,
             dimensions=("channel", "campaign", "product"),
             rows=_buyers(said, recommended, judged),
             customers=of_customers("first.1", recommended, _first_orders(), judged),
@@ -106,7 +104,7 @@ def _customer_metrics() -> tuple[Metric, ...]:
             definition="Mean of what customers paid so far less what they got back, in one currency, by the day of "
             "their first order in it.",
             source="Gupta and others, Modeling Customer Lifetime Value, Journal of Service Research 9(2), 2006; "
-            f"{_STUDENT}",
+            f"{STUDENT_SOURCE}",
             dimensions=("currency", "currency, channel", "currency, campaign", "currency, product"),
             rows=f"SELECT {periods('first_order_at')} AS periods,\n    {by_currency} AS dims,\n"
             f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values(f't.channel, {campaign()}, {PRODUCTS}')}\n)",
@@ -129,7 +127,7 @@ def _recovery_metrics() -> tuple[Metric, ...]:
             statistic=mean(1000),
             definition="Mean of the first survey answer within 90 days of a complaint, brought to 0 to 100; apart for "
             "complaints that had been resolved by then and others.",
-            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {_STUDENT}",
+            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {STUDENT_SOURCE}",
             dimensions=("complaint", "channel", "product"),
             **_complaints("notEmpty(scores)", "scores[1].3", "resolved_at <= scores[1].1"),
             apart=("", "complaint"),
@@ -141,7 +139,7 @@ def _recovery_metrics() -> tuple[Metric, ...]:
             statistic=share(),
             definition="Share of complaints after which the customer ordered within 90 days; apart for those resolved "
             "within that time and others. Complaints of the last 90 days are not judged yet.",
-            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {_WILSON}",
+            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {WILSON_SOURCE}",
             dimensions=("complaint", "channel", "product"),
             **_complaints(
                 f"complaint.1 <= now64(3, 'UTC') - {WINDOW}",
@@ -301,7 +299,7 @@ def _churn() -> Metric:
         statistic=share(),
         definition="Of the subscriptions alive when a month began, the share whose end took effect in it; whole months "
         "only.",
-        source=f"Customer churn rate, lost of those at the start; {_WILSON}",
+        source=f"Customer churn rate, lost of those at the start; {WILSON_SOURCE}",
         dimensions=("plan", "channel", "campaign", "product"),
         rows=f"SELECT {month} AS periods, {said} AS dims, {lost} AS hit, 1 AS base\nFROM\n({_months()}\n)",
         customers="SELECT toDateTime64(month, 3, 'UTC') AS dated, dated AS at, first.1 AS customer,\n"

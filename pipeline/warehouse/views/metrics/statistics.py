@@ -11,6 +11,10 @@ from typing import Final
 
 Z: Final = "1.959963984540054"
 """Two-sided 95 % quantile of the normal distribution."""
+WILSON_SOURCE: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
+"""Where the interval of a share comes from, as the source of a metric says it."""
+STUDENT_SOURCE: Final = "interval: Student, Biometrika 6, 1908"
+"""Where the interval of a mean comes from, as the source of a metric says it."""
 
 # Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom; beyond, Abramowitz and Stegun 26.7.5.
 _STUDENT: Final = (

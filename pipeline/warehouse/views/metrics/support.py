@@ -17,9 +17,8 @@ from pipeline.warehouse.views.metrics.declaration import (
     typed,
 )
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, contacts, joined_customers, orders
-from pipeline.warehouse.views.metrics.statistics import quantiles, rate, share
+from pipeline.warehouse.views.metrics.statistics import WILSON_SOURCE, quantiles, rate, share
 
-_WILSON: Final = "interval: Wilson, Journal of the American Statistical Association 22, 1927"
 _RANKS: Final = "interval: Conover, Practical Nonparametric Statistics, 3.2"
 _DESKS: Final = "as help desks count it, in calendar hours"
 _PRODUCTS: Final = "arrayDistinct(t.product_ids)"
@@ -57,7 +56,7 @@ def _contact_metrics() -> tuple[Metric, ...]:
             statistic=share(),
             definition="Share of matters settled by their first contact: not said to be unresolved, and not followed "
             "by a contact that repeats it; first contacts of the last 7 days are not judged yet.",
-            source=f"Matters without a repeat within a window, here that of repeat_contact; {_WILSON}",
+            source=f"Matters without a repeat within a window, here that of repeat_contact; {WILSON_SOURCE}",
             dimensions=("channel", "campaign", "product"),
             **_of_contacts(
                 "NOT unsolved AND uid NOT IN (SELECT e[1] FROM repeats)",
@@ -70,7 +69,7 @@ def _contact_metrics() -> tuple[Metric, ...]:
             unit="share",
             statistic=share(),
             definition="Share of contacts that repeat an earlier one, as the pain point repeat_contact says.",
-            source=f"docs/pain-points.md, repeat_contact; {_WILSON}",
+            source=f"docs/pain-points.md, repeat_contact; {WILSON_SOURCE}",
             dimensions=("channel", "campaign", "product"),
             **_of_contacts("uid IN (SELECT e[-1] FROM repeats)", "1"),
         ),

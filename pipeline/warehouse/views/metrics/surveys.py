@@ -16,7 +16,7 @@ from pipeline.warehouse.views.metrics.declaration import (
     typed,
 )
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
-from pipeline.warehouse.views.metrics.statistics import mean, net, share
+from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, net, share
 
 _DIMENSIONS: Final = ("channel", "stage", "campaign", "product")
 _SHARE_OF_SCALE: Final = "(score - low) / (high - low)"
@@ -65,7 +65,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             unit="share",
             statistic=share(),
             definition="Share of answers in the upper quarter of their scale: 4 and 5 of 1 to 5.",
-            source="top-two-box; interval: Wilson, Journal of the American Statistical Association 22, 1927",
+            source=f"top-two-box; {WILSON_SOURCE}",
             dimensions=_DIMENSIONS,
             **_split(SCORES["csat"].hit, _answers("csat")),
         ),
@@ -76,7 +76,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             statistic=mean(1000),
             definition="Mean answer to how easy it was, brought to a scale of 1 to 7.",
             source="Dixon, Freeman, Toman, Stop Trying to Delight Your Customers, Harvard Business Review 7/2010; "
-            "interval: Student, Biometrika 6, 1908",
+            f"{STUDENT_SOURCE}",
             dimensions=_DIMENSIONS,
             **_split(SCORES["ces"].hit, _answers("ces")),
         ),
@@ -86,7 +86,7 @@ def survey_metrics() -> tuple[Metric, ...]:
             unit="stars from 1 to 5",
             statistic=mean(1000),
             definition="Mean rating in reviews, brought to 1 to 5 stars.",
-            source="schema.org AggregateRating; interval: Student, Biometrika 6, 1908",
+            source=f"schema.org AggregateRating; {STUDENT_SOURCE}",
             dimensions=_DIMENSIONS,
             **_split(f"toInt64(round(1000 * (1 + 4 * {_SHARE_OF_SCALE})))", _reviews()),
         ),
