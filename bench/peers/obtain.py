@@ -15,13 +15,11 @@ import sys
 from pathlib import Path
 
 from bench.contestants import PEERS, Contestant
-from pipeline.config import child_environment
-from pipeline.embedded.maven import MavenFailed, copy_dependencies
+from pipeline.embedded.maven import DOWNLOAD_S, MavenFailed, copy_dependencies, run_to_end
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "peers"
 JAVA = HERE / "java"
-DOWNLOAD_S = 900
 TOLD_LINES = 8
 # What the JVMs of the contestants need on Java 17, and a heap that leaves room for broker and warehouse.
 JVM = ("-Xmx2g", "--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED")
@@ -88,15 +86,7 @@ def _found(program: str) -> str:
 
 def _run(command: list[str]) -> None:
     try:
-        ended = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DOWNLOAD_S,
-            check=False,
-            env=child_environment({}),
-        )
+        ended = run_to_end(command)
     except subprocess.TimeoutExpired as error:
         raise PeerMissing(f"{Path(command[0]).name} did not end within {DOWNLOAD_S} s") from error
     if ended.returncode:

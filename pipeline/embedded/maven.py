@@ -54,21 +54,35 @@ def copy_artifact(coordinates: str, folder: Path) -> None:
     _run(["dependency:copy", f"-Dartifact={coordinates}", f"-DoutputDirectory={folder}"], folder)
 
 
+def run_to_end(command: list[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """
+    Run a command that gets or makes something, with nothing of our own settings, and keep what it says.
+
+    Args:
+        command: The program and its arguments.
+        folder: Where it runs; None: here.
+
+    Raises:
+        subprocess.TimeoutExpired: If it does not end within `DOWNLOAD_S` seconds.
+    """
+    return subprocess.run(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DOWNLOAD_S,
+        check=False,
+        env=child_environment({}),
+    )
+
+
 def _run(what: list[str], folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise MavenFailed("mvn was not found; install Apache Maven, for example Debian's package maven")
     try:
-        ended = subprocess.run(
-            [maven, "-q", "-B", "--strict-checksums", "-Dstyle.color=never", *what],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DOWNLOAD_S,
-            check=False,
-            env=child_environment({}),
-        )
+        ended = run_to_end([maven, "-q", "-B", "--strict-checksums", "-Dstyle.color=never", *what], folder)
     except subprocess.TimeoutExpired as error:
         raise MavenFailed(f"mvn did not end within {DOWNLOAD_S} s; check the network and try again") from error
     if ended.returncode:
