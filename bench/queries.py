@@ -30,6 +30,7 @@ from pipeline.cli.clickhouse import Warehouse
 from pipeline.cli.errors import CommandError
 from pipeline.config import ClickHouseSettings
 from pipeline.contracts.types import touchpoint_types
+from pipeline.embedded.warehouse.credentials import INSIDE, OUTSIDE
 from pipeline.producers.simulator import simulate
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.migrate import migrate
@@ -69,15 +70,19 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         servers = stack.enter_context(Servers(folder))
         ready = servers.warehouse()
-        token = json.loads(Path(ready["credentials"]).read_text(encoding="utf-8"))["throughline"]
-        url = f"http://throughline:{token}@{ready['address'].removeprefix('http://')}/queries"
+        tokens = json.loads(Path(ready["credentials"]).read_text(encoding="utf-8"))
+        urls = {
+            user: f"http://{user}:{token}@{ready['address'].removeprefix('http://')}/queries"
+            for user, token in tokens.items()
+        }
         if not (folder / "built").exists():
-            build(url, asked.customers, asked.copies)
+            build(urls[INSIDE], asked.customers, asked.copies)
             (folder / "built").touch()
+        analyst = Warehouse(urls[OUTSIDE])
         warehouse = psutil.Process(servers.processes["warehouse"].pid)
         blocks = [block for block in all_blocks("sql") if asked.only in str(block)]
-        results = list(timed(Warehouse(url), warehouse, blocks, asked.runs))
-        sizes = Warehouse(url).rows("SELECT count() AS n, uniqExact(customer_uid) AS c FROM v_touchpoints")[0]
+        results = list(timed(analyst, warehouse, blocks, asked.runs))
+        sizes = analyst.rows("SELECT count() AS n, uniqExact(customer_uid) AS c FROM v_touchpoints")[0]
     slow = [row for row in results if row["seconds"] > ENOUGH_SECONDS]
     told = {"machine": machine(), "touchpoints": int(sizes["n"]), "customers": int(sizes["c"]), "queries": results}
     sys.stdout.write(json.dumps({**told, "slow": len(slow)}) + "\n")

@@ -1,6 +1,8 @@
 """Readers beside a writer, large answers, answers nobody waits for: nobody keeps the others waiting."""
 
 import http.client
+import os
+import re
 import statistics
 import threading
 import time
@@ -60,6 +62,14 @@ def test_long_queries_of_people_do_not_block_the_pipeline(warehouse: WarehouseSe
     assert time.perf_counter() - started < 2
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core leaves nothing to share out")
+def test_queries_of_people_use_more_than_one_core(warehouse: WarehouseServer, url: str) -> None:
+    """Theirs are shared out over the cores; the pipeline's keep one each, and its memory."""
+    plan = "EXPLAIN PIPELINE SELECT sum(cityHash64(number)) FROM system.numbers_mt"
+    assert re.search(r"AggregatingTransform × [2-9]", query(warehouse.analyst_url, plan).text)
+    assert re.search(r"AggregatingTransform\n", query(url, plan).text)
 
 
 def test_large_answer_flows_through(warehouse: WarehouseServer, url: str) -> None:

@@ -28,6 +28,10 @@ HOME = "throughline"
 
 # Statements at once: the pipeline's workers, migrations and commands; and people with their dashboards.
 _INSIDE_LANES, _OUTSIDE_LANES = 10, 6
+# A query of people takes a further core for each of these that is free. The engine's own bound, 1 GiB, is for servers
+# with the machine to themselves: below ours it would leave every query one thread. The pipeline's keep that one, for
+# it runs on all cores as it is, and two threads of a query hold twice the memory.
+_FREE_BYTES_PER_THREAD = 64 << 20
 _MAX_ADDRESS_BYTES = 1 << 20
 # What is under way gets this long to end by itself, then it is killed.
 _SHUTDOWN_S = 3.0
@@ -56,6 +60,7 @@ class Warehouse:
         outside = inside | {
             "max_execution_time": f"{timeout_s:g}",
             "max_memory_usage": str(settings.query_memory_bytes),
+            "max_threads_min_free_memory_per_thread": str(_FREE_BYTES_PER_THREAD),
             "readonly": "2",
         }
         self._lanes = {
