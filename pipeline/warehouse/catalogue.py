@@ -24,6 +24,7 @@ _COLUMNS = """
     SELECT table, name, type, comment, default_kind FROM system.columns
     WHERE database = {database:String} ORDER BY table, position
 """
+_FORMATTED = "SELECT arrayMap(x -> formatQuery(x), {q:Array(String)})"
 _SETTINGS = " SETTINGS "
 
 
@@ -56,7 +57,7 @@ class LiveObject:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is there, and the declared SELECTs of the views in the same formatting."""
+    """What is there, and the declared SELECTs of the views that are there in the same formatting."""
 
     objects: Mapping[str, LiveObject]
     declared_queries: Mapping[str, str]
@@ -70,17 +71,19 @@ def read_catalogue(client: Client) -> Catalogue:
         WarehouseUnavailable: If the warehouse does not answer.
     """
     database = client.database
-    declared = [render_select(view, str(database)) for view in views().values()]
     with translated():
         names = {"database": database}
         columns = client.query(_COLUMNS, parameters=names).result_rows
         tables = client.query(_TABLES, parameters=names).result_rows
-        formatted = client.query("SELECT arrayMap(x -> formatQuery(x), {q:Array(String)})", parameters={"q": declared})
+        there = {row[0] for row in tables}
+        # Formatting takes the server longer than making the views; one that is missing has nothing to be compared with.
+        declared = {name: render_select(view, str(database)) for name, view in views().items() if name in there}
+        formatted = client.query(_FORMATTED, parameters={"q": list(declared.values())}).result_rows[0][0]
     objects = {}
     for name, engine, engine_full, comment, query in tables:
         own = {row[1]: LiveColumn(*row[1:]) for row in columns if row[0] == name}
         objects[name] = LiveObject(name, engine, engine_full, comment, query, own)
-    return Catalogue(objects, dict(zip(views(), formatted.result_rows[0][0], strict=True)))
+    return Catalogue(objects, dict(zip(declared, formatted, strict=True)))
 
 
 def drift(client: Client) -> list[str]:
@@ -97,8 +100,10 @@ def drift(client: Client) -> list[str]:
         found.extend([f"{table.name}: missing"] if live is None else table_differences(table, live))
     for view in views().values():
         live = catalogue.objects.get(view.name)
-        wanted = catalogue.declared_queries[view.name]
-        found.extend([f"{view.name}: missing"] if live is None else view_differences(view, live, wanted))
+        if live is None:
+            found.append(f"{view.name}: missing")
+        else:
+            found.extend(view_differences(view, live, catalogue.declared_queries[view.name]))
     return found
 
 
