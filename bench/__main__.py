@@ -23,7 +23,7 @@ from bench.arguments import require_kafka, whole
 from bench.contestants import BROKERS, EMBEDDED, KAFKA, OURS, PEERS
 from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting, most_in_a_batch
-from bench.freshness import Freshness, run_freshness
+from bench.freshness import Course, Freshness, run_freshness
 from bench.peers.obtain import PeerMissing, command_of
 from bench.run import Result, machine, run_ours, run_peer
 from bench.servers import Servers, end_with_children
@@ -142,7 +142,7 @@ def main() -> None:
             for number, name in itertools.product(range(1, arguments.rounds + 1), names):
                 comparison.run(lanes, name, number)
         if arguments.seconds:
-            fresh = run_freshness(arguments.rate, arguments.seconds, replace(setting, more={}))
+            fresh = run_freshness(Course(arguments.rate, arguments.seconds), replace(setting, more={}))
     except (KeyboardInterrupt, SystemExit, DriverError, KafkaException, RuntimeError, ValueError, OSError) as error:
         comparison.is_whole = False
         say(f"ended early, the last line has what was measured until then: {type(error).__name__} {error}"[:300])
@@ -185,8 +185,8 @@ def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshn
     if fresh:
         said |= {
             "freshness_events_per_second": fresh.rate,
-            "freshness_p50_seconds": round(fresh.p50, 3),
-            "freshness_p99_seconds": round(fresh.p99, 3),
+            "freshness_p50_seconds": round(fresh.waits.p50, 3),
+            "freshness_p99_seconds": round(fresh.waits.p99, 3),
         }
     return said
 

@@ -20,7 +20,7 @@ from bench.arguments import require_kafka, whole
 from bench.contestants import BROKERS, EMBEDDED, KAFKA
 from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting
-from bench.freshness import run_freshness
+from bench.freshness import CUSTOMERS, Course, run_freshness
 from bench.plots import Point, draw_curve
 from bench.run import Result, machine, run_ours
 from bench.servers import Servers, end_with_children
@@ -111,10 +111,20 @@ def measure(run: Run, rounds: int) -> dict[str, Any]:
     }
 
 
-def measure_freshness(rate: int, seconds: int, setting: Setting) -> dict[str, Any]:
+def measure_freshness(course: Course, setting: Setting) -> dict[str, Any]:
     """Measure how fresh journeys are at a rate."""
-    fresh = run_freshness(rate, seconds, setting)
-    return {"seconds": seconds, "p50_seconds": round(fresh.p50, 3), "p99_seconds": round(fresh.p99, 3)}
+    fresh = run_freshness(course, setting)
+    waits = fresh.waits
+    return {
+        "seconds": course.seconds,
+        "customers": course.customers,
+        "partitions": setting.partitions,
+        "p50_seconds": round(waits.p50, 3),
+        "p99_seconds": round(waits.p99, 3),
+        "landed_p50_seconds": round(waits.landed_p50, 3),
+        "landed_p99_seconds": round(waits.landed_p99, 3),
+        "cores": fresh.cores,
+    }
 
 
 def keep(name: str, x: float, broker: str, rounds: int, measured: dict[str, Any]) -> None:
@@ -173,6 +183,7 @@ def main() -> None:
     add("--rounds", type=whole(1), default=1)
     add("--rates", type=whole(1), nargs="+", default=[100, 1_000, 5_000, 10_000])
     add("--seconds", type=whole(1), default=20, help="how long freshness is measured at a rate")
+    add("--customers", type=whole(1), default=CUSTOMERS, help="people of whom events are offered, for freshness")
     add("--draw", action="store_true", help="only draw what was measured before")
     given = parser.parse_args()
     if given.broker == KAFKA and not given.draw:
@@ -182,7 +193,8 @@ def main() -> None:
     for name in () if given.draw else given.only:
         if name == "freshness":
             for rate in given.rates:
-                keep(name, rate, given.broker, 1, measure_freshness(rate, given.seconds, middle))
+                course = Course(rate, given.seconds, given.customers)
+                keep(name, rate, given.broker, 1, measure_freshness(course, middle))
         for run in runs(name, given.events, middle):
             keep(name, run.x, given.broker, given.rounds, measure(run, given.rounds))
     draw()

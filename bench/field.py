@@ -166,6 +166,9 @@ class Lane(ExitStack):
         field: Where it is.
         url: Its database, which is made, and dropped in the end.
         group: Prefix of its consumer groups.
+
+    Attributes:
+        client: Asks its database.
     """
 
     def __init__(self, field: Field, url: str, group: str) -> None:
@@ -181,9 +184,9 @@ class Lane(ExitStack):
         }
         settings = ClickHouseSettings.model_validate({"url": url})
         migrate(connect(settings))
-        self._client: Client = connect(settings)
+        self.client: Client = connect(settings)
         self.callback(self._drop, url.rpartition("/")[2])
-        self._client.command(PEER_TABLE)
+        self.client.command(PEER_TABLE)
         self._group: Any = Consumer({"bootstrap.servers": field.bootstrap, "group.id": f"{group}-stitch-1"})
         self.callback(self._group.close)
         self._skip_other_lanes()
@@ -201,23 +204,23 @@ class Lane(ExitStack):
 
     def landed(self) -> int:
         """Return the records that are in; fails when the broker lost some, for the run would never end."""
-        records, lost = self._client.query("SELECT sum(records), sum(lost) FROM landed FINAL").result_rows[0]
+        records, lost = self.client.query("SELECT sum(records), sum(lost) FROM landed FINAL").result_rows[0]
         if lost:
             raise RuntimeError(f"{lost} events did not fit into the embedded broker: use fewer, or more partitions")
         return int(records)
 
     def written(self) -> int:
         """Return the rows that a peer has written."""
-        return int(self._client.query("SELECT count() FROM peer_visits").result_rows[0][0])
+        return int(self.client.query("SELECT count() FROM peer_visits").result_rows[0][0])
 
     def visits(self) -> tuple[int, int]:
         """Return the visits that a peer has found, and how many there are among its rows in the order of time."""
-        found, true = self._client.query(PEER_VISITS).result_rows[0]
+        found, true = self.client.query(PEER_VISITS).result_rows[0]
         return int(found), int(true)
 
     def batches(self, query: str) -> list[tuple[float, int]]:
         """Return when each batch was there, and its events."""
-        return [(float(at), int(events)) for at, events in self._client.query(query).result_rows]
+        return [(float(at), int(events)) for at, events in self.client.query(query).result_rows]
 
     def stitch_lag(self) -> int:
         """Records of the dirty topic that are not committed."""
@@ -230,7 +233,7 @@ class Lane(ExitStack):
     def _drop(self, database: str) -> None:
         # Whoever ends the bench with all its processes has ended the warehouse before.
         with suppress(DriverError):
-            self._client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
+            self.client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
     def _skip_other_lanes(self) -> None:
         ends = []
