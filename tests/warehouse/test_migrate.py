@@ -47,30 +47,35 @@ def test_everything_created_is_recorded_once(empty: Client) -> None:
     assert created == (set(TABLES) | set(views())) - {"schema_migrations"}
 
 
-@pytest.mark.parametrize(
-    ("statement", "found"),
-    [
-        ("ALTER TABLE touchpoints DROP COLUMN locale", "touchpoints.locale: missing"),
-        ("ALTER TABLE touchpoints ADD COLUMN more String", "touchpoints.more: not declared"),
-        ("ALTER TABLE touchpoints MODIFY COLUMN locale FixedString(9)", "touchpoints.locale: type is FixedString"),
-        ("ALTER TABLE touchpoints MODIFY COLUMN locale DEFAULT 'x'", "touchpoints.locale: has a DEFAULT"),
-        ("ALTER TABLE touchpoints COMMENT COLUMN locale 'other'", "touchpoints.locale: comment is 'other'"),
-        (
-            "ALTER TABLE touchpoints MODIFY COLUMN locale String FIRST",
-            "touchpoints: columns stand in another order",
-        ),
-        ("ALTER TABLE landed MODIFY COMMENT 'other'", "landed: comment is 'other'"),
-        ("ALTER TABLE landed MODIFY SETTING merge_with_ttl_timeout = 100", "landed: engine is"),
-        ("DROP TABLE landed SYNC", "landed: missing"),
-        ("DROP VIEW v_visits", "v_visits: missing"),
-        ("CREATE OR REPLACE VIEW v_visits AS SELECT 1 AS visit_id", "v_visits: its query differs"),
-        ("CREATE OR REPLACE VIEW v_visits AS SELECT 1 AS visit_id", "v_visits.visit_id: type is UInt8"),
-        ("ALTER TABLE v_visits MODIFY COMMENT 'other'", "v_visits: comment is 'other'"),
+DIFFERENCES = {
+    "ALTER TABLE touchpoints DROP COLUMN locale": ["touchpoints.locale: missing"],
+    "ALTER TABLE touchpoints ADD COLUMN more String": ["touchpoints.more: not declared"],
+    "ALTER TABLE touchpoints MODIFY COLUMN direction FixedString(9)": ["touchpoints.direction: type is FixedString"],
+    "ALTER TABLE touchpoints MODIFY COLUMN event_id DEFAULT 'x'": ["touchpoints.event_id: has a DEFAULT"],
+    "ALTER TABLE touchpoints COMMENT COLUMN source 'other'": ["touchpoints.source: comment is 'other'"],
+    "ALTER TABLE repairs MODIFY COLUMN patch String FIRST": ["repairs: columns stand in another order"],
+    "ALTER TABLE landed MODIFY COMMENT 'other'": ["landed: comment is 'other'"],
+    "ALTER TABLE landed MODIFY SETTING merge_with_ttl_timeout = 100": ["landed: engine is"],
+    "DROP TABLE parked SYNC": ["parked: missing"],
+    "DROP VIEW v_visits": ["v_visits: missing"],
+    "CREATE OR REPLACE VIEW v_journeys AS SELECT 1 AS visits": [
+        "v_journeys: its query differs",
+        "v_journeys.visits: type is UInt8",
+        "v_journeys.journey_id: missing",
     ],
-)
-def test_any_difference_is_found_and_told(client: Client, statement: str, found: str) -> None:
-    client.command(statement)
-    assert any(line.startswith(found) for line in drift(client)), drift(client)
+    "ALTER TABLE v_customers MODIFY COMMENT 'other'": ["v_customers: comment is 'other'"],
+}
+
+
+def test_any_difference_is_found_and_told_once(client: Client) -> None:
+    for statement in DIFFERENCES:
+        client.command(statement)
+    told = drift(client)
+    for statement, lines in DIFFERENCES.items():
+        for line in lines:
+            assert sum(each.startswith(line) for each in told) == 1, (statement, told)
+    of_the_replaced = [line for line in told if line.startswith("v_journeys")]
+    assert len(told) - len(of_the_replaced) == len(DIFFERENCES) - 1, "and nothing that is as declared is told of"
 
 
 def test_a_declaration_that_grew_becomes_a_column_in_its_place(client: Client) -> None:
@@ -141,7 +146,7 @@ class _KilledAfter:
         return getattr(self._client, name)
 
 
-@pytest.mark.parametrize("statements", [0, 1, 2, 5, 12, 15, 20, 22, 23])
+@pytest.mark.parametrize("statements", [1, 12, 23])
 def test_a_migration_killed_anywhere_is_finished_by_the_next(empty: Client, statements: int) -> None:
     killed: Any = _KilledAfter(empty, statements)
     with pytest.raises(_KilledError):
