@@ -5,7 +5,6 @@ Tests share one warehouse and stay apart by database (`fresh_database`); they sh
 names of topics and groups, or take a broker of their own (`make_broker`).
 """
 
-import importlib.util
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from pydantic import SecretStr
 
 from pipeline.config import ClickHouseSettings
 from tests.embedded.servers import BrokerServer, WarehouseServer, new_broker, new_warehouse
+from tests.migrated import MigratedDatabases
 
 MakeBroker = Callable[[Mapping[str, int]], BrokerServer]
 
@@ -60,17 +60,18 @@ def empty_database(warehouse: WarehouseServer) -> Iterator[ClickHouseSettings]:
         client.close()
 
 
-@pytest.fixture
-def fresh_database(empty_database: ClickHouseSettings) -> ClickHouseSettings:
-    """Settings of a new database with all tables and views but those of the metrics; it goes with the test."""
-    if importlib.util.find_spec("pipeline.warehouse.migrate") is not None:
-        from pipeline.warehouse.connection import connect
-        from pipeline.warehouse.migrate import migrate
+@pytest.fixture(scope="session")
+def migrated(warehouse: WarehouseServer) -> Iterator[MigratedDatabases]:
+    """Migrated databases that tests lend each other."""
+    with MigratedDatabases(warehouse.url) as databases:
+        yield databases
 
-        client = connect(empty_database)
-        migrate(client, metrics=False)
-        client.close()
-    return empty_database
+
+@pytest.fixture
+def fresh_database(migrated: MigratedDatabases) -> Iterator[ClickHouseSettings]:
+    """Settings of a database with all tables and views but those of the metrics, as if it were new."""
+    with migrated.one() as settings:
+        yield settings
 
 
 @pytest.fixture
