@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.config_pain import DEFAULT_CALENDAR
 from pipeline.warehouse.views.expressions import ACTIVE_RULES
-from pipeline.warehouse.views.metrics.declaration import dims, of_customers, periods
+from pipeline.warehouse.views.metrics.declaration import day, dims, of_customers
 
 CALENDAR: Final = "t.attributes.value[indexOf(t.attributes.key, 'calendar')]"
 """The calendar that a touchpoint names; empty: none."""
@@ -27,7 +27,7 @@ def open_time_between(spans: str) -> str:
     Args:
         spans: SELECT of `began` (at, uid, channel, campaign, calendar named, source, products) and `ended`.
     """
-    return f"""SELECT {periods("began.1")} AS periods,
+    return f"""SELECT {day("began.1")},
     {dims("began.7", channel="began.3", campaign="began.4")} AS dims,
     {_OPEN_TIME} AS hit, 1 AS base
 FROM

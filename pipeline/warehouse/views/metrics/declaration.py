@@ -2,7 +2,7 @@
 What a metric is, as data, and the SQL that every metric shares.
 
 One rule: a metric says which rows count and what each is worth; periods, dimensions, numbers of cases and intervals
-are made here, the same way for all. A row has `periods`, `dims`, `hit` and `base`; `hit` is an integer, so that sums do
+are made here, the same way for all. A row has `day`, `dims`, `hit` and `base`; `hit` is an integer, so that sums do
 not depend on the order in which they are made. Days are UTC, so no change of clocks moves a touchpoint.
 """
 
@@ -27,14 +27,14 @@ class Metric:
         definition: What it says, in a sentence.
         source: Where the formula is from.
         dimensions: What it can be split by, beside `all`.
-        rows: SELECT of `periods`, `dims`, `hit`, `base`; `{db}` stands for the database.
+        rows: SELECT of `day`, `dims`, `hit`, `base`; `{db}` stands for the database.
         customers: The same rows as `dated` (which the periods are of), `at` (whose persona counts), `customer`, `hit`,
             `base`, which split it by persona; empty: the metric is about no customer.
         apart: What the view by persona is split by too, "" for nothing. Of more than "" the rows of `customers` have
-            `apart`: (name, value) of each.
+            `apart` for `hit`: (name, value, hit) of each.
         is_whole: Whether there is an `all`; else every dimension stands beside another one that parts what cannot be
             counted together.
-        longest: The longest period that it has; `month`: only that.
+        longest: The longest period that it has; `month`: only that, and every day is the first of one.
     """
 
     name: str
@@ -71,6 +71,11 @@ class Rows(TypedDict):
 
     rows: str
     customers: str
+
+
+def day(at: str) -> str:
+    """Return the day of a row."""
+    return f"toDate({at}) AS day"
 
 
 def periods(at: str) -> str:
@@ -118,9 +123,9 @@ def of_customers(at: str, hit: str, source: str, condition: str = "1", apart: st
         apart: Array of (name, value), what the case is split by beside the persona; "": by nothing.
         dated: Which periods the case counts in; "": those of `at`.
     """
-    also = f", {apart} AS apart" if apart else ""
+    worth = f"arrayMap(a -> (a.1, a.2, {hit}), {apart}) AS apart" if apart else f"{hit} AS hit"
     return (
-        f"SELECT {dated or at} AS dated, {at} AS at, customer, {hit} AS hit, 1 AS base{also}\n"
+        f"SELECT {dated or at} AS dated, {at} AS at, customer, {worth}, 1 AS base\n"
         f"FROM\n({source}\n)\nWHERE {condition}"
     )
 

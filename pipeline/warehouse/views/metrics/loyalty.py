@@ -10,10 +10,10 @@ from pipeline.warehouse.views.metrics.declaration import (
     Metric,
     Rows,
     campaign,
+    day,
     dims,
     field,
     of_customers,
-    periods,
     typed,
     within,
 )
@@ -106,7 +106,7 @@ def _customer_metrics() -> tuple[Metric, ...]:
             source="Gupta and others, Modeling Customer Lifetime Value, Journal of Service Research 9(2), 2006; "
             f"{STUDENT_SOURCE}",
             dimensions=("currency", "currency, channel", "currency, campaign", "currency, product"),
-            rows=f"SELECT {periods('first_order_at')} AS periods,\n    {by_currency} AS dims,\n"
+            rows=f"SELECT {day('first_order_at')},\n    {by_currency} AS dims,\n"
             f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values(f't.channel, {campaign()}, {PRODUCTS}')}\n)",
             # A value so far is one of today, and so is what the customer is.
             customers=of_customers(
@@ -152,7 +152,7 @@ def _recovery_metrics() -> tuple[Metric, ...]:
 
 
 def _journeys(said: str, hit: str, more: str = "") -> str:
-    said_by = f"{periods('at')} AS periods, {said} AS dims"
+    said_by = f"{day('at')}, {said} AS dims"
     return f"SELECT {said_by}, {hit} AS hit, 1 AS base\nFROM\n({_over_journeys()}\n){more}"
 
 
@@ -177,7 +177,7 @@ def _over_journeys() -> str:
 
 def _buyers(said: str, hit: str, condition: str) -> str:
     return (
-        f"SELECT {periods('first.1')} AS periods, {said} AS dims, {hit} AS hit, 1 AS base\n"
+        f"SELECT {day('first.1')}, {said} AS dims, {hit} AS hit, 1 AS base\n"
         f"FROM\n({_first_orders()}\n)\nWHERE {condition}"
     )
 
@@ -239,7 +239,7 @@ def _complaints(condition: str, hit: str, resolved: str) -> Rows:
     said = f"arrayConcat({dims('complaint.6', channel='complaint.3')}, {which})"
     source = _resolved_or_not(resolved)
     return {
-        "rows": f"SELECT {periods('complaint.1')} AS periods, {said} AS dims, {hit} AS hit, 1 AS base\n"
+        "rows": f"SELECT {day('complaint.1')}, {said} AS dims, {hit} AS hit, 1 AS base\n"
         f"FROM\n({source}\n)\nWHERE {condition}",
         "customers": of_customers("complaint.1", hit, source, condition, f"arrayConcat([('', '')], {which})"),
     }
@@ -290,7 +290,7 @@ def _usual(end: int) -> str:
 
 
 def _churn() -> Metric:
-    month, lost = "[('month', toNullable(month))]", "toInt64(is_over AND toStartOfMonth(ends) = month)"
+    lost = "toInt64(is_over AND toStartOfMonth(ends) = month)"
     said = dims("first.4", plan="plan", channel="first.2", campaign="first.3")
     return Metric(
         name="churn",
@@ -301,7 +301,7 @@ def _churn() -> Metric:
         "only.",
         source=f"Customer churn rate, lost of those at the start; {WILSON_SOURCE}",
         dimensions=("plan", "channel", "campaign", "product"),
-        rows=f"SELECT {month} AS periods, {said} AS dims, {lost} AS hit, 1 AS base\nFROM\n({_months()}\n)",
+        rows=f"SELECT {day('month')}, {said} AS dims, {lost} AS hit, 1 AS base\nFROM\n({_months()}\n)",
         customers="SELECT toDateTime64(month, 3, 'UTC') AS dated, dated AS at, first.1 AS customer,\n"
         f"    {lost} AS hit, 1 AS base\nFROM\n({_months(CUSTOMER)}\n)",
         longest="month",

@@ -6,7 +6,7 @@ told (one case has no spread) it is NULL rather than a guess.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 Z: Final = "1.959963984540054"
@@ -32,12 +32,19 @@ class Statistic:
     Args:
         label: Sort of the statistic.
         aggregates: What is summed per group, `expression AS name`.
+        merged: How several groups become one, where it is not by sums: `{}` stands for what each has.
         results: (statistic, n, value, low, high) for each row that comes of a group.
     """
 
     label: str
     aggregates: Mapping[str, str]
     results: tuple[tuple[str, str, str, str, str], ...]
+    merged: Mapping[str, str] = field(default_factory=dict)
+
+    def merge(self, groups: str) -> str:
+        """Return what is summed over several groups, each of them a row of the table of that name."""
+        each = ((name, self.merged.get(name, "sum({})").format(f"{groups}.{name}")) for name in self.aggregates)
+        return ", ".join(f"{expression} AS {name}" for name, expression in each)
 
 
 def wilson(hits: str, cases: str) -> tuple[str, str]:
@@ -118,7 +125,7 @@ def quantiles(scale: int, *per_mille: int) -> Statistic:
             )
         )
     aggregates = {"cases": "toInt64(count())", "sorted": "arraySort(groupArray(hit))"}
-    return Statistic("quantiles", aggregates, tuple(results))
+    return Statistic("quantiles", aggregates, tuple(results), {"sorted": "arraySort(groupArrayArray({}))"})
 
 
 def _if_any(cases: str, expression: str) -> str:

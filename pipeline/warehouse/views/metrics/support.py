@@ -10,13 +10,22 @@ from pipeline.warehouse.views.metrics.declaration import (
     Metric,
     Rows,
     campaign,
+    day,
     dims,
     field,
     of_customers,
-    periods,
     typed,
 )
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, contacts, joined_customers, orders
+from pipeline.warehouse.views.metrics.facts import (
+    CUSTOMER,
+    FIRST,
+    PRODUCTS,
+    SUBJECT,
+    contacts,
+    joined_customers,
+    orders,
+    with_customers,
+)
 from pipeline.warehouse.views.metrics.statistics import WILSON_SOURCE, quantiles, rate, share
 
 _RANKS: Final = "interval: Conover, Practical Nonparametric Statistics, 3.2"
@@ -167,7 +176,7 @@ def _of_contacts(hit: str, condition: str) -> Rows:
     )
     told = f"toInt64({hit})"
     rows = (
-        f"SELECT {periods('at')} AS periods, {dims('products', channel='channel', campaign='campaign')} AS dims,\n"
+        f"SELECT {day('at')}, {dims('products', channel='channel', campaign='campaign')} AS dims,\n"
         f"    {told} AS hit, 1 AS base\nFROM\n({contacts()}\n)\nWHERE {condition}"
     )
     known = f"WITH repeats AS ({repeats})\n"
@@ -177,24 +186,27 @@ def _of_contacts(hit: str, condition: str) -> Rows:
 def _per_orders() -> str:
     channels = ", ".join(f"('channel', {quote_text(channel)})" for channel in CHANNELS)
     return (
-        f"SELECT {periods('at')} AS periods, {dims('products', channel='channel')} AS dims, toInt64(1) AS hit,\n"
+        f"SELECT {day('at')}, {dims('products', channel='channel')} AS dims, toInt64(1) AS hit,\n"
         f"    toInt64(0) AS base\nFROM\n({contacts()}\n)\nUNION ALL\n"
-        f"SELECT {periods('at')}, arrayConcat([('all', ''), {channels}], arrayMap(p -> ('product', p), products)),\n"
-        f"    toInt64(0), toInt64(1)\nFROM\n({orders()}\n)"
+        f"SELECT {day('placed.1')}, arrayConcat([('all', ''), {channels}], arrayMap(p -> ('product', p), placed.3)),\n"
+        f"    toInt64(0), toInt64(1)\nFROM\n({orders(PRODUCTS)}\n)"
     )
 
 
 def _per_orders_of_customers() -> str:
     """Return contacts and orders by customer: what somebody was at the contact, and became by the order."""
-    row = "SELECT at AS dated, at, customer,"
+    placed = (
+        "SELECT placed.1 AS dated, placed.1 AS at, placed.3 AS customer, toInt64(0) AS hit, toInt64(1) AS base\n"
+        f"FROM\n({orders(SUBJECT)}\n)"
+    )
     return (
-        f"{row} toInt64(1) AS hit, toInt64(0) AS base\nFROM\n({contacts()}\n)\nUNION ALL\n"
-        f"{row} toInt64(0) AS hit, toInt64(1) AS base\nFROM\n({orders(CUSTOMER)}\n)"
+        "SELECT at AS dated, at, customer, toInt64(1) AS hit, toInt64(0) AS base\n"
+        f"FROM\n({contacts()}\n)\nUNION ALL\n{with_customers(placed)}"
     )
 
 
 def _waits() -> str:
-    return f"""SELECT {periods("first.1")} AS periods,
+    return f"""SELECT {day("first.1")},
     {dims("first.5", channel="first.3", campaign="first.4", queue="queue")} AS dims, hit, 1 AS base
 FROM
 ({_waited()}
@@ -283,7 +295,7 @@ def _time_of_customers(spans: str) -> str:
 
 
 def _time_between(spans: str) -> str:
-    return f"""SELECT {periods("began.1")} AS periods,
+    return f"""SELECT {day("began.1")},
     {dims("began.7", channel="began.3", campaign="began.4")} AS dims,
     toInt64(dateDiff('millisecond', began.1, ended)) AS hit, 1 AS base
 FROM

@@ -9,10 +9,10 @@ from pipeline.warehouse.views.metrics.declaration import (
     Metric,
     Rows,
     campaign,
+    day,
     dims,
     field,
     of_customers,
-    periods,
     typed,
 )
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
@@ -100,7 +100,7 @@ def _split(hit: str, answers: "_Answers") -> Rows:
 
 def _rows(hit: str, answers: str) -> str:
     return (
-        f"SELECT {periods('at')} AS periods,\n"
+        f"SELECT {day('at')},\n"
         f"    {dims('products', channel='channel', stage='stage', campaign='campaign')} AS dims,\n"
         f"    {hit} AS hit, 1 AS base\nFROM\n({answers}\n)"
     )

@@ -1,5 +1,6 @@
 """The views of the metrics: one of the same columns for each, and those whose shape differs."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from pipeline.warehouse.ddl import quote_text
@@ -55,7 +56,9 @@ def _metric_view(metric: Metric) -> View:
         name=metric.view,
         comment=f"{metric.title}: {metric.definition}",
         columns=_columns(metric.unit),
-        source=_source(metric, metric.rows, "\n        ARRAY JOIN dims AS d", "d.1", "d.2"),
+        source=_source(
+            metric, metric.rows, _By("d.1 AS dimension, d.2 AS dimension_value", "\n        ARRAY JOIN dims AS d")
+        ),
         question=f"{metric.title}, month by month?",
         example="SELECT period_start, dimension_value, statistic, n, value, low, high\n"
         f"FROM {metric.view}\nWHERE period = 'month' AND dimension = '{dimension}'\n"
@@ -71,28 +74,34 @@ def _persona_view(metric: Metric) -> View:
     """
     apart = metric.apart != ("",)
     cases = (
-        "\nSELECT customer, groupArray((toUnixTimestamp64Milli(at), toUnixTimestamp64Milli(dated), hit, base"
-        f"{', apart' if apart else ''})) AS cases\nFROM\n(\n{metric.customers}\n)\nGROUP BY customer"
+        f"\nSELECT customer, groupArray((toUnixTimestamp64Milli(at), {_first_day(metric)}, base, "
+        f"{'apart' if apart else 'hit'})) AS cases\nFROM\n(\n{metric.customers}\n)\nGROUP BY customer"
     )
     # Everybody is judged at his own cases and never else: his whole history would be dearer.
     each = judged(f"arrayMap(c -> least(c.1, {NOW_MS}), cases)", ["cases"], cases)
     rows = (
-        f"            SELECT {_periods_of(metric)} AS periods, c.3 AS hit, c.4 AS base,\n"
-        f"                {named('number')} AS persona{', c.5 AS apart' if apart else ''}\n"
+        f"            SELECT c.2 AS day, c.3 AS base, c.4 AS {'apart' if apart else 'hit'}, number\n"
         f"            FROM\n            ({each}\n            )\n"
         "            ARRAY JOIN cases AS c, numbers AS number"
     )
-    split, name, value = ("", "'persona'", "persona")
+    by = _By("number", "", "'persona'", named("number"))
     if apart:
-        split = "\n        ARRAY JOIN apart AS a"
-        name = "if(a.1 = '', 'persona', concat(a.1, ', persona'))"
-        value = "if(a.1 = '', persona, concat(a.2, ', ', persona))"
+        rows = (
+            "            SELECT day, base, number, a.1 AS name, a.2 AS value, a.3 AS hit\n            FROM\n"
+            f"            (\n{rows}\n            )\n            ARRAY JOIN apart AS a"
+        )
+        by = _By(
+            "number, name, value",
+            "",
+            "if(name = '', 'persona', concat(name, ', persona'))",
+            f"if(name = '', {by.part}, concat(value, ', ', {by.part}))",
+        )
     view = f"{metric.view}_by_persona"
     return View(
         name=view,
         comment=f"{metric.title}, by the persona that the customer was then: {metric.definition}",
         columns=_columns(metric.unit),
-        source=_source(metric, rows, split, name, value),
+        source=_source(metric, rows, by),
         question=f"{metric.title}, of which sort of customers?",
         example="SELECT period_start, dimension_value AS persona, statistic, n, value, low, high\n"
         f"FROM {view}\nWHERE period = '{metric.longest}' AND dimension = '{metric.persona_dimensions[0]}'\n"
@@ -100,27 +109,57 @@ def _persona_view(metric: Metric) -> View:
     )
 
 
-def _periods_of(metric: Metric) -> str:
-    dated = "fromUnixTimestamp64Milli(c.2, 'UTC')"
-    return periods(dated) if metric.longest == "all" else f"[('month', toNullable(toStartOfMonth({dated})))]"
+@dataclass(frozen=True)
+class _By:
+    """
+    What the rows of a metric are split by.
+
+    Args:
+        keys: Columns that tell the parts apart, as rows are first summed by.
+        split: ARRAY JOIN that gives the rows these columns, if any is needed.
+        dimension: What a part is of, from these columns.
+        part: Which part it is, from these columns.
+    """
+
+    keys: str
+    split: str
+    dimension: str = "dimension"
+    part: str = "dimension_value"
 
 
-def _source(metric: Metric, rows: str, split: str, dimension: str, part: str) -> str:
-    """Return the FROM of a metric's view: rows summed by period and part, and what statistic makes of the sums."""
+def _first_day(metric: Metric) -> str:
+    return "toDate(dated)" if metric.longest == "all" else "toStartOfMonth(dated)"
+
+
+def _source(metric: Metric, rows: str, by: _By) -> str:
+    """
+    Return the FROM of a metric's view: rows summed by period and part, and what statistic makes of the sums.
+
+    They are summed by day first: there are far fewer days than rows to be summed for every period.
+    """
     summed = ", ".join(f"{expression} AS {name}" for name, expression in metric.statistic.aggregates.items())
     results = ", ".join(
         f"({quote_text(label)}, toUInt64({n}), toNullable(toFloat64({value})), toNullable(toFloat64({low})), "
         f"toNullable(toFloat64({high})))"
         for label, n, value, low, high in metric.statistic.results
     )
+    spans = periods("s.day") if metric.longest == "all" else "[('month', toNullable(s.day))]"
     return (
         f"FROM\n(\n    SELECT {quote_text(metric.name)} AS metric, period, period_start, dimension, dimension_value,\n"
         f"        arrayJoin([{results}]) AS result\n    FROM\n    (\n"
-        f"        SELECT p.1 AS period, p.2 AS period_start, {dimension} AS dimension, {part} AS dimension_value,\n"
-        f"            {summed}\n        FROM\n        (\n{rows}\n        )\n"
-        f"        ARRAY JOIN periods AS p{split}\n"
+        f"        SELECT p.1 AS period, p.2 AS period_start, s.dimension AS dimension,\n"
+        f"            s.dimension_value AS dimension_value, {metric.statistic.merge('s')}\n        FROM\n        (\n"
+        f"            SELECT day, {by.dimension} AS dimension, {by.part} AS dimension_value, "
+        f"{', '.join(metric.statistic.aggregates)}\n            FROM\n            (\n"
+        f"                SELECT day, {by.keys}, {summed}\n                FROM\n                (\n{rows}\n"
+        f"                ){by.split}\n                GROUP BY day, {_names(by.keys)}\n            )\n        ) AS s\n"
+        f"        ARRAY JOIN {spans} AS p\n"
         "        GROUP BY period, period_start, dimension, dimension_value\n    )\n) AS m"
     )
+
+
+def _names(keys: str) -> str:
+    return ", ".join(key.rpartition(" ")[2] for key in keys.split(", "))
 
 
 def _definitions() -> View:
