@@ -14,13 +14,14 @@ from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.persona_rules import FEATURES, default_personas
 from pipeline.warehouse.persona_store import persona_columns
 from pipeline.warehouse.tables.analysis import PERSONA_RULES
-from pipeline.warehouse.views.expressions import ANCHORS, milliseconds_of, number_of, rank_of
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
+from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, id_number, joined_customers
 
 NOW_MS: Final = "toUnixTimestamp64Milli(now64(3, 'UTC'))"
 FOREVER: Final = 2**62
 _MS: Final = "toUnixTimestamp64Milli"
 _ORDERED: Final = "t.type = 'order.placed' AND t.order_id != ''"
+_SENT_BACK: Final = "t.type = 'return.requested' AND t.order_id != ''"
 _REFUNDED: Final = "t.type = 'refund.issued' AND isNotNull(t.amount_minor)"
 
 
@@ -53,33 +54,39 @@ def bought() -> str:
     """
     Return what every customer bought: placed (times of orders), sent_back (times by which they were), money.
 
-    `money` is (time, currency, signed minor units, 1 for an order): of an order the first amount counts.
+    `money` is (time, currency, signed minor units, 1 for an order): of an order the first amount counts. What belongs
+    to an order is found within the row of its customer, who has few: to group by orders first would cost more.
     """
-    rank = rank_of(f"{_MS}(t.occurred_at)", number_of("reinterpretAsUInt128(t.event_uid)"))
-    paid = f"{_ORDERED} AND isNotNull(t.amount_minor)"
+    back_at = f"arrayMin(arrayMap(b -> if(b.2 = x.3, b.1, {FOREVER}), backs))"
+    sent_back = f"arrayMap(x -> if({back_at} = {FOREVER}, {FOREVER}, greatest(x.1, {back_at})), firsts)"
+    first = "arrayFilter((x, n) -> n = 1, {0}, arrayEnumerateUniq({0}.3))"
     return f"""
-    SELECT customer, arraySort(groupArrayIf(placed_at, orders > 0)) AS placed,
-        arraySort(groupArrayIf(greatest(placed_at, back_at), orders > 0 AND backs > 0)) AS sent_back,
-        arraySort(arrayConcat(groupArrayIf((paid_at, paid_in, paid, toUInt8(1)), amounts > 0),
-            arrayFlatten(groupArray(refunds)))) AS money
+    SELECT customer, arrayMap(x -> x.1, firsts) AS placed,
+        if(empty(backs), [], arraySort(arrayFilter(x -> x < {FOREVER}, {sent_back}))) AS sent_back,
+        arraySort(arrayConcat(arrayMap(x -> (x.1, x.4, x.5, toUInt8(1)), {first.format("paid")}), refunds)) AS money
     FROM
     (
-        SELECT {CUSTOMER} AS customer, t.order_id AS order_id, countIf({_ORDERED}) AS orders,
-            minIf({_MS}(t.occurred_at), {_ORDERED}) AS placed_at,
-            countIf({paid}) AS amounts,
-            {milliseconds_of(f"minIf({rank}, {paid})")} AS paid_at,
-            argMinIf(toString(t.currency), {rank}, {paid}) AS paid_in,
-            argMinIf(ifNull(t.amount_minor, 0), {rank}, {paid}) AS paid,
-            countIf(t.type = 'return.requested' AND t.order_id != '') AS backs,
-            minIf({_MS}(t.occurred_at), t.type = 'return.requested' AND t.order_id != '') AS back_at,
-            groupArrayIf(({_MS}(t.occurred_at), toString(t.currency), -ifNull(t.amount_minor, 0), toUInt8(0)),
-                {_REFUNDED}) AS refunds
-        FROM {{db}}.touchpoints AS t FINAL
-        {joined_customers()}
-        WHERE t.type IN ('order.placed', 'return.requested', 'refund.issued')
-        GROUP BY customer, order_id
-    )
-    GROUP BY customer"""
+        SELECT customer, backs, refunds, {first.format("ordered")} AS firsts, arrayFilter(x -> x.6, ordered) AS paid
+        FROM
+        (
+            SELECT {CUSTOMER} AS customer,
+                arraySort(groupArrayIf((t.at, t.uid, t.order_id, t.currency, t.minor, t.has_amount), t.what = 1))
+                    AS ordered,
+                groupArrayIf((t.at, t.order_id), t.what = 2) AS backs,
+                groupArrayIf((t.at, t.currency, -t.minor, toUInt8(0)), t.what = 3) AS refunds
+            FROM
+            (
+                SELECT t.ident_key AS ident_key, {_MS}(t.occurred_at) AS at, UUIDToNum(t.event_uid) AS uid,
+                    {id_number("t.order_id")} AS order_id, toString(t.currency) AS currency,
+                    ifNull(t.amount_minor, 0) AS minor, isNotNull(t.amount_minor) AS has_amount,
+                    toUInt8(multiIf({_ORDERED}, 1, {_SENT_BACK}, 2, {_REFUNDED}, 3, 0)) AS what
+                FROM {{db}}.touchpoints AS t FINAL
+                WHERE t.type IN ('order.placed', 'return.requested', 'refund.issued')
+            ) AS t
+            {joined_customers()}
+            GROUP BY customer
+        )
+    )"""
 
 
 def judged(points: str, more: Sequence[str] = (), cases: str = "") -> str:
@@ -198,27 +205,52 @@ def _customers(cases: str = "") -> str:
 
     `gaps` are (last touchpoint before, first after) of the silences that a persona can tell from a day's.
     """
-    following = f"arrayPopFront(arrayPushBack(times, {FOREVER}))"
-    quiet = offsets("days_since_touchpoint")
     own, join = "", ""
     if cases:
-        own = "arrayFilter(c -> c.1 >= first_seen, q.cases) AS cases,"
-        join = f"INNER ANY JOIN ({cases}\n                    ) AS q ON q.customer = s.ident_key"
+        own = "arrayFilter(c -> c.1 >= s.first_seen, q.cases) AS cases,"
+        join = f"INNER ANY JOIN ({cases}\n                    ) AS q ON q.customer = s.customer"
+    silences = f"arrayMap((x, y) -> ({_MS}(x), y), s.lasts, s.nexts)"
     return f"""
-                SELECT * EXCEPT (times), arrayFilter(g -> g.2 - g.1 > shortest, arrayZip(times, {following})) AS gaps
+                SELECT s.customer AS customer, s.first_seen AS first_seen, s.hurt AS hurt, {own}
+                    b.placed AS placed, b.sent_back AS sent_back, b.money AS money,
+                    arrayFilter(g -> g.2 - g.1 > ({_shortest()}), {silences}) AS gaps
                 FROM
-                (
-                    SELECT s.ident_key AS customer, {_MS}(s.first_seen_at) AS first_seen, {own}
+                ({_seen()}
+                ) AS s
+                LEFT ANY JOIN ({bought()}
+                ) AS b ON b.customer = s.customer
+                {join}"""
+
+
+def _seen() -> str:
+    """
+    Select who was seen: customer, first_seen, hurt, and the silences: lasts, nexts.
+
+    Those that no persona can tell from shorter ones do not matter, and so the journeys suffice where they end by
+    shorter silences than a persona asks for: customers have far fewer of them than touchpoints.
+    """
+
+    def silences(condition: str, ended: str, started: str) -> str:
+        return f"""
+                    SELECT s.ident_key AS customer, {_MS}(s.first_seen_at) AS first_seen,
                         arrayMap((d, o) -> {_MS}(ifNull(d, o)), s.pain_due_at, s.pain_occurred_at) AS hurt,
-                        arrayMap(x -> {_MS}(x), s.step_occurred_at) AS times,
-                        b.placed AS placed, b.sent_back AS sent_back, b.money AS money,
-                        (SELECT arrayMin(arrayPushBack({quiet}, {FOREVER})) - 1) AS shortest
+                        {ended} AS lasts,
+                        arrayPopFront(arrayPushBack(arrayMap(x -> {_MS}(x), {started}), {FOREVER})) AS nexts
                     FROM {{db}}.stitched AS s FINAL
-                    LEFT ANY JOIN ({bought()}
-                    ) AS b ON b.customer = s.ident_key
-                    {join}
-                    WHERE {ANCHORS} AND s.touchpoints > 0
-                )"""
+                    WHERE {ANCHORS} AND s.touchpoints > 0 AND {condition}"""
+
+    by_journey = f"({_shortest()}) >= {JOURNEY_GAP_MS}"
+    return (
+        silences(by_journey, "s.journey_ended_at", "s.journey_started_at")
+        + "\n                    UNION ALL"
+        + silences(f"NOT ({by_journey})", "s.step_occurred_at", "s.step_occurred_at")
+    )
+
+
+def _shortest() -> str:
+    """Return a scalar subquery with the longest silence that no persona tells from shorter ones."""
+    quiet = offsets("days_since_touchpoint")
+    return f"SELECT arrayMin(arrayPushBack({quiet}, {FOREVER})) - 1 FROM (SELECT {declared()} AS rules)"
 
 
 def offsets(feature: str) -> str:
