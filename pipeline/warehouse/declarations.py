@@ -30,8 +30,9 @@ class Table:
     `granularity` is rows per index mark: small where single keys are looked up, ClickHouse's own elsewhere. Parts
     smaller than `wide_part_bytes` keep all columns in one file: an INSERT into dozens of columns costs half of what as
     many files cost, and reads of small parts a fifth more. Merges of up to `whole_merge_rows` take all columns at once:
-    with dozens of them that costs half of what one after the other costs, and 30 MB. A table with `partition_by` takes
-    INSERTs of one partition only, so that each is still one block.
+    with dozens of them that costs half of what one after the other costs, and 30 MB. A table that got no rows for
+    `quiet_seconds` is merged whole, for the newest of each key is then quick to read; 0: it is left to the engine. A
+    table with `partition_by` takes INSERTs of one partition only, so that each is still one block.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Table:
     granularity: int = DEFAULT_GRANULARITY
     wide_part_bytes: int = DEFAULT_WIDE_PART_BYTES
     whole_merge_rows: int = DEFAULT_WHOLE_MERGE_ROWS
+    quiet_seconds: int = 0
     partition_by: str = ""
 
     @property
@@ -56,6 +58,9 @@ class Table:
         parts = f"min_bytes_for_wide_part = {wide}, " if wide != DEFAULT_WIDE_PART_BYTES else ""
         if (rows := self.whole_merge_rows) != DEFAULT_WHOLE_MERGE_ROWS:
             parts += f"vertical_merge_algorithm_min_rows_to_activate = {rows}, "
+        if self.quiet_seconds:
+            parts += "min_age_to_force_merge_on_partition_only = 1, "
+            parts += f"min_age_to_force_merge_seconds = {self.quiet_seconds}, "
         return f"{parts}index_granularity = {self.granularity}"
 
     @property

@@ -110,6 +110,16 @@ def test_settings_are_given_to_a_table_that_is_there(client: Client) -> None:
     assert drift(client) == []
 
 
+def test_what_is_read_by_newest_content_is_merged_whole_when_nothing_comes(client: Client) -> None:
+    whole = "min_age_to_force_merge_on_partition_only = 1, min_age_to_force_merge_seconds = 600"
+    found = client.query(
+        "SELECT name FROM system.tables "
+        "WHERE database = currentDatabase() AND position(engine_full, {whole:String}) > 0 ORDER BY name",
+        parameters={"whole": whole},
+    )
+    assert [row[0] for row in found.result_rows] == ["stitched", "touchpoints"]
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -11,6 +11,7 @@ from pipeline.warehouse.declarations import Table, columns_of
 from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MICROS, MILLIS
 
 LOOKUP_GRANULARITY = 256
+QUIET_SECONDS = 600
 
 # Each LowCardinality column makes merges dearer (26 % of their time here in all) and reads of these no quicker, so only
 # the three that nearly every query groups or filters by are so.
@@ -23,6 +24,7 @@ TOUCHPOINTS = Table(
     wide_part_bytes=64_000_000,
     # Batches of a backlog, five at a time, as engines merge them.
     whole_merge_rows=400_000,
+    quiet_seconds=QUIET_SECONDS,
     columns=columns_of(
         [
             ("ident_key", "UUID", "Subject: the strongest identifier of the touchpoint, as keyed hash."),
@@ -84,6 +86,7 @@ TOUCHPOINT_CONTENTS = replace(
     comment="Every content of the touchpoints that were corrected, also those that a merge of touchpoints drops.",
     engine="ReplacingMergeTree",
     order_by=(*TOUCHPOINTS.order_by, "content_version"),
+    quiet_seconds=0,
 )
 
 IDENTITY_LINKS = Table(

@@ -6,6 +6,7 @@ newest version wins. Parallel arrays share a prefix and a length; indexes into t
 """
 
 from pipeline.warehouse.declarations import Table, columns_of
+from pipeline.warehouse.tables.facts import QUIET_SECONDS
 from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MICROS, MILLIS, MONEY
 
 STITCHED = Table(
@@ -17,6 +18,7 @@ STITCHED = Table(
     order_by=("rules_version", "ident_key"),
     granularity=256,
     wide_part_bytes=64_000_000,
+    quiet_seconds=QUIET_SECONDS,
     columns=columns_of(
         [
             ("rules_version", "UInt32", "Version of the rules that made the row."),
