@@ -69,14 +69,16 @@ class Link:
             writer.transport.abort()
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool) -> None:
-        """Carry bytes one way until either end closes."""
-        with suppress(ConnectionError):
+        """Carry bytes one way until either end closes; when one breaks, the other learns it at once."""
+        try:
             while piece := await reader.read(PIECE_BYTES):
                 if await self._passes(len(piece), is_answer=is_answer):
                     writer.write(piece)
                     await writer.drain()
             if writer.can_write_eof():
                 writer.write_eof()
+        except ConnectionError:
+            self.reset()
 
     async def _passes(self, size: int, *, is_answer: bool) -> bool:
         pair = self.pair

@@ -164,6 +164,22 @@ def test_a_reset_after_the_request_was_applied(pair: Way) -> None:
     assert asked(connect(), b"three") == b"three"
 
 
+def test_a_server_that_breaks_off_is_told_to_a_client_that_waits_for_its_answer() -> None:
+    (port,) = free_ports(1)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        Proxies([Pair("a>b", port, server.getsockname()[1])]).running(),
+        socket.create_connection(("127.0.0.1", port), timeout=2.0) as client,
+    ):
+        connection, _ = server.accept()
+        client.sendall(b"one")
+        assert connection.recv(1000) == b"one"
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        with pytest.raises(ConnectionResetError):
+            client.recv(1000)
+
+
 def test_half_open_brings_the_request_and_no_answer_and_a_hole_brings_neither(pair: Way) -> None:
     proxies, connect = pair
     connection = connect()
