@@ -1,5 +1,6 @@
 """One seed from start to verdict: the field, the load, the schedule, the wait, the check, the figures."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -21,7 +22,16 @@ from tests.chaos.nemesis import Nemesis
 from tests.chaos.rebalances import Generation, generations
 from tests.chaos.schedule import REST_S, Fault, scheduled
 from tests.chaos.sending import POISON_SHARE, Load
-from tests.chaos.watching import Samples, as_told, computed, peaks, port_opened, recovery_of, watching
+from tests.chaos.watching import (
+    Samples,
+    arrived,
+    as_told,
+    computed,
+    peaks,
+    port_opened,
+    recovery_of,
+    watching,
+)
 from tests.convergence.expected import oracle_rules
 from tests.convergence.orders import DUPLICATES
 
@@ -96,6 +106,7 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
         seen, account = witness(field.run, field.worker_url, accounting), read_ledger(field.ledger)
         if plan.keep:
             keep_logs(field, plan.keep / f"seed-{plan.seed}")
+            (plan.keep / f"seed-{plan.seed}" / "samples.json").write_text(json.dumps(asdict(samples)))
     evidence = evidence_of(seen, load.attempts, account)
     verdict = judge(evidence, oracle_rules(IDENTITY).naming)
     for line in verdict.told:
@@ -172,6 +183,8 @@ def figure(samples: Samples, fault: Fault, moment: Moment, schedule: Sequence[Fa
         "at_s": fault.at_s,
         "fault": str(fault),
         "lasts_s": fault.lasts_s,
+        # The load has a client of its own, which comes back in its own time.
+        "arrived_s": arrived(samples, healed, until),
         "land": as_told(land),
         "stitch": as_told(stitch),
         # Of the process that the fault was aimed at, or its successor: a busy machine makes the rest of the wait.

@@ -21,7 +21,7 @@ from tests.chaos.proxy import Pair, Proxies, Trouble
 from tests.chaos.rebalances import generation_of
 from tests.chaos.schedule import ALWAYS, LASTS_S, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
 from tests.chaos.sending import POISONS, Load
-from tests.chaos.watching import Samples, port_opened, recovery_of
+from tests.chaos.watching import Samples, arrived, port_opened, recovery_of
 from tests.kafka.servers import free_ports
 
 LAYOUT = Layout(workers=["land-1", "land-2", "stitch-1"], nodes=["broker"])
@@ -231,6 +231,20 @@ def test_a_recovery_is_read_from_samples() -> None:
     assert found.catch_up_rate > 3
     never = Samples(landed=[(t, min(v, 1000.0)) for t, v in sent], sent=sent)
     assert recovery_of(never, "land", (10.0, 12.0), 25.0, 100.0).caught_up_s is None
+
+
+def test_a_rest_after_the_first_row_is_no_part_of_a_recovery() -> None:
+    """The broker is away from 10 to 14 and rows come from 15; then 9 s without any, for another reason."""
+    moves = [(t / 2, t / 2 if t / 2 < 10.5 else 10.0 if t / 2 < 15 or 16 <= t / 2 < 25 else t / 2) for t in range(60)]
+    moves = [(t, max(value for _, value in moves[: at + 1])) for at, (t, _) in enumerate(moves)]
+    found = recovery_of(Samples(version=moves), "stitch", (10.0, 14.0), 29.0, 100.0)
+    assert (found.standstill_s, found.first_row_s) == (9.5, 1.0)
+
+
+def test_what_arrives_counts_from_the_end_of_a_fault() -> None:
+    samples = Samples(sent=[(1.0, 5.0), (2.0, 5.0), (3.0, 5.0), (4.0, 6.0)])
+    assert arrived(samples, 2.2, 9.0) == 1.8
+    assert arrived(samples, 2.2, 3.5) is None
 
 
 def test_the_brokers_port_counts_from_when_it_is_open_again() -> None:

@@ -30,6 +30,8 @@ ASK_S = 3.0
 # What arrived so recently may still be on its way: a batch lingers, commits come once a second.
 # Without a fault the stages move at least so often.
 LULL_S = 3.0
+# A row that was written before a fault may be seen so much later.
+SEEN_LATE_S = 0.5
 FRESH_S = {"land": 1.5, "stitch": 3.0}
 PROGRESS = """
     SELECT (SELECT sum(till) FROM (SELECT max(last_offset) + 1 AS till FROM landed GROUP BY topic, partition)),
@@ -74,7 +76,7 @@ class Recovery:
 
     Attributes:
         standstill_s: The longest time without progress around the fault.
-        first_row_s: Until the first new row after that standstill; None: not before the next fault.
+        first_row_s: Until the first new row after the standstill that the fault made; None: not before the next fault.
         caught_up_s: Until everything was done that had come; None: not before the next fault.
         catch_up_rate: Records a second between first row and caught up, over the arrival rate; None: not measurable.
     """
@@ -126,7 +128,8 @@ def recovery_of(samples: Samples, stage: str, fault: tuple[float, float], until:
     """
     began, healed = fault
     moves = samples.landed if stage == "land" else samples.version
-    standstill, resumed = _standstill(moves, began, until)
+    standstill, _ = _standstill(moves, began, until, until)
+    _, resumed = _standstill(moves, began, healed + SEEN_LATE_S, until)
     if resumed is None:
         return Recovery(round(standstill, 1), None, None, None)
     done, due = (samples.landed, samples.sent) if stage == "land" else (samples.stitched, samples.announced)
@@ -151,6 +154,13 @@ def port_opened(samples: Samples, after: float, until: float) -> float:
     return next((t for t, is_open in samples.port if t > closed[-1] and is_open), until)
 
 
+def arrived(samples: Samples, healed: float, until: float) -> float | None:
+    """Return the seconds from a time until more had arrived in Kafka than before; None: not in time."""
+    before = _at(samples.sent, healed)
+    first = next((t for t, value in samples.sent if healed < t <= until and value > before), None)
+    return None if first is None else round(first - healed, 1)
+
+
 def peaks(samples: Samples, since: float, until: float) -> dict[str, int]:
     """Return the greatest resident megabytes of every part within a time."""
     found = {
@@ -170,19 +180,19 @@ def as_told(recovery: Recovery) -> dict[str, float | None]:
     return asdict(recovery)
 
 
-def _standstill(moves: Sequence[tuple[float, float]], began: float, until: float) -> tuple[float, float | None]:
-    """Return the longest time without a move that begins in a window, and its end; None: it did not end there."""
+def _standstill(moves: Series, began: float, latest: float, until: float) -> tuple[float, float | None]:
+    """Return the longest time without a move that begins by `latest`, and its end; None: it did not end in time."""
     longest, resumed = 0.0, began
     last_t, last_value = began, _at(moves, began)
     for t, value in moves:
         if t <= began or t > until:
             continue
         if value > last_value:
-            if t - last_t > longest:
+            if last_t <= latest and t - last_t > longest:
                 longest, resumed = t - last_t, t
             last_t, last_value = t, value
     still = until - last_t
-    return (still, None) if still > max(longest, LULL_S) else (longest, resumed)
+    return (still, None) if last_t <= latest and still > max(longest, LULL_S) else (longest, resumed)
 
 
 def _before(series: Sequence[tuple[float, float]], t: float) -> float:
