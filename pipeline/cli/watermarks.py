@@ -79,7 +79,14 @@ class Watermarks:
     def _open(self, group: str) -> Consumer:
         # Errors come back from the calls; librdkafka's own lines on stderr would only repeat them.
         return Consumer(
-            {"bootstrap.servers": self._bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                # By default a broker that was away is asked again only every 10 s.
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+            }
         )
 
     def _unreachable(self, error: KafkaException) -> CommandError:
