@@ -19,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as stock
 
 from pipeline.streaming.foreign import Foreign
+from pipeline.streaming.transport.connecting import BoundedConnecting
 from pipeline.streaming.transport.membership import Fenced, Membership
 from pipeline.streaming.transport.reading import ChunkReader, Fetched
 
@@ -82,6 +83,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
 
     def _create_worker_consumer(self, transport: Foreign) -> Foreign:
         consumer = super()._create_worker_consumer(transport)
+        BoundedConnecting(consumer._client)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         # What a producer took back, by ending its transaction so, is no fact.
         consumer._isolation_level = "read_committed"
