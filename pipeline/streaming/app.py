@@ -61,7 +61,13 @@ class WorkerApp:
     group: str
 
 
-def create_app(settings: Settings, role: Role, work: BatchWork, persistence: Persistence) -> WorkerApp:
+def create_app(
+    settings: Settings,
+    role: Role,
+    work: BatchWork,
+    persistence: Persistence,
+    waited: Callable[[], timedelta] = timedelta,
+) -> WorkerApp:
     """
     Put a worker together.
 
@@ -70,6 +76,7 @@ def create_app(settings: Settings, role: Role, work: BatchWork, persistence: Per
         role: `land` reads the touchpoint topics, `stitch` the dirty identifiers.
         work: What to do with a batch.
         persistence: How to try again.
+        waited: How long the work has waited for a broker that was away.
 
     Returns:
         The app with its agent, and the runner whose `run` must be awaited beside it.
@@ -86,7 +93,7 @@ def create_app(settings: Settings, role: Role, work: BatchWork, persistence: Per
         return any(tp.topic == STITCH_DIRTY and tp.partition == 0 for tp in assignment_of(app))
 
     sweeps = Sweeps(SweepPolicy(settings.stitching.sweep_interval), holds_first_partition) if role == "stitch" else None
-    runner = BatchRunner(work, policy, persistence, sweeps)
+    runner = BatchRunner(work, policy, persistence, sweeps, waited)
 
     async def settle() -> None:
         await runner.settle(REVOKE_GRACE)

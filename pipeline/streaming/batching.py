@@ -9,7 +9,8 @@ Some work costs less the longer it is put off, because what comes twice is done 
 again by every batch that names them). Such work rests after a long batch, three times as long as that batch was too
 long: a quarter of the time goes into it while more keeps coming, and the rest of the machine into what it waits for.
 It rests too while its news is old when it comes: then whoever brings it is working through a backlog, most of which
-names the same customers again, and nobody sees anything in time before that backlog has come through.
+names the same customers again, and nobody sees anything in time before that backlog has come through. But the first old
+news after fresh news goes at once: something stood still for a moment, and the sooner results move again the better.
 """
 
 from collections.abc import Sequence
@@ -39,12 +40,19 @@ class LastBatch:
     The batch before.
 
     Attributes:
-        took: How long it took.
-        since: How long ago it ended.
+        took: How long it took, without what it waited for a broker that was away.
+        since: How long ago it ended, and what it waited: that was rest.
+        age: How old the newest of its news was when it came; None: not known.
     """
 
     took: timedelta
     since: timedelta
+    age: timedelta | None = None
+
+    @property
+    def was_fresh(self) -> bool:
+        """Whether whoever brought its news had kept up until then."""
+        return self.age is not None and self.age <= OLD_NEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class BatchPolicy:
         if last:
             rest = min(REST_SHARE * (last.took - SHORT_BATCH), LONGEST_REST, self.max_rest) - last.since
             rest = min(rest, max(QUIET, 2 * news.gap) - news.quiet_for)
-        if news.age > OLD_NEWS:
+        if news.age > OLD_NEWS and not (last and last.was_fresh):
             quiet = min(max(QUIET, 2 * (news.gap or USUAL_GAP)), LONGEST_QUIET)
             rest = max(rest, min(self.max_rest - news.waited, quiet - news.quiet_for))
         return max(timedelta(0), self.linger - news.waited, rest)

@@ -22,6 +22,8 @@ from pipeline.contracts.updates import encode_journey_updates
 # librdkafka's own word for "the key decides".
 PARTITION_UA = -1
 DELIVERY_TIMEOUT = timedelta(seconds=30)
+# The word of a broker that is there comes within this, also for a large batch.
+WORD_WITHIN = timedelta(seconds=2)
 # Asking for delivery reports after every record takes longer than handing it over.
 _REPORTS_AT_ONCE = 200
 
@@ -70,6 +72,12 @@ class KafkaWriter:
             }
         )
         self._partitions: dict[str, tuple[int, float]] = {}
+        self._waited_s = 0.0
+
+    @property
+    def waited(self) -> timedelta:
+        """How long writes have waited so far for a broker that was away; may be asked from any thread."""
+        return timedelta(seconds=self._waited_s)
 
     def write(self, records: Iterable[Outgoing]) -> int:
         """
@@ -84,9 +92,13 @@ class KafkaWriter:
             self._produce(record, pending.delivered)
             if pending.expected % _REPORTS_AT_ONCE == 0:
                 self._producer.poll(0)
-        deadline = time.monotonic() + DELIVERY_TIMEOUT.total_seconds() + 5
+        written = time.monotonic()
+        deadline = written + DELIVERY_TIMEOUT.total_seconds() + 5
         while pending.missing and time.monotonic() < deadline:
             self._producer.poll(0.1)
+        waited_s = time.monotonic() - written
+        if waited_s > WORD_WITHIN.total_seconds():
+            self._waited_s += waited_s
         if pending.errors or pending.missing:
             why = pending.errors[0] if pending.errors else "no delivery report in time"
             raise BrokerUnavailable(f"{pending.missing + len(pending.errors)} records not delivered: {why}")

@@ -77,12 +77,25 @@ class BatchRunner:
     Runs one kind of work over the chunks of one worker.
 
     All methods are called from the event loop.
+
+    Args:
+        work: What to do with a batch.
+        policy: When waiting chunks become one.
+        persistence: How to try again.
+        sweeps: When to look for work that nobody announced; None: never.
+        waited: How long the work has waited in vain for others so far: that is no work, but rest.
     """
 
     def __init__(
-        self, work: BatchWork, policy: BatchPolicy, persistence: Persistence, sweeps: Sweeps | None = None
+        self,
+        work: BatchWork,
+        policy: BatchPolicy,
+        persistence: Persistence,
+        sweeps: Sweeps | None = None,
+        waited: Callable[[], timedelta] = timedelta,
     ) -> None:
         self._work = work
+        self._waited = waited
         self._policy = policy
         self._max_size = policy.max_size
         self._persistence = persistence
@@ -99,6 +112,8 @@ class BatchRunner:
         self._stopping = False
         self._swept_at: float | None = None
         self._took = timedelta(0)
+        self._idled = timedelta(0)
+        self._age: timedelta | None = None
         self._ended_at: float | None = None
         self._news_at: float | None = None
         self._gap_s = 0.0
@@ -162,9 +177,12 @@ class BatchRunner:
 
     async def _do(self, batch: list[Delivery], rest: Callable[[], None] | None) -> None:
         chunks = [delivery.chunk for delivery in batch]
-        began = time.monotonic()
+        began, waited = time.monotonic(), self._waited()
 
         def at_work() -> bool:
+            nonlocal began, waited
+            # What was tried before, in vain, tells how long an outage lasted and not how long the work takes.
+            began, waited = time.monotonic(), self._waited()
             if rest is None:
                 self._work.run(chunks)
             else:
@@ -176,7 +194,9 @@ class BatchRunner:
                 delivery.acknowledge()
         self._learn(sum(delivery.size for delivery in batch))
         self._ended_at = time.monotonic()
-        self._took = timedelta(seconds=self._ended_at - began)
+        self._idled = self._waited() - waited
+        self._took = timedelta(seconds=self._ended_at - began) - self._idled
+        self._age = batch[-1].age
 
     def _learn(self, size: int) -> None:
         """After a batch that did not end in time make the next one half as large, or a slow machine never gets on."""
@@ -247,7 +267,7 @@ class BatchRunner:
         )
         last = None
         if self._ended_at is not None:
-            last = LastBatch(self._took, since=timedelta(seconds=now - self._ended_at))
+            last = LastBatch(self._took, timedelta(seconds=now - self._ended_at) + self._idled, self._age)
         return self._policy.patience(self._waiting_size, news, last)
 
     def _pause(self) -> float:

@@ -52,12 +52,14 @@ class Job:
         open: Makes the work of these settings.
         let_go: Lets go of the outside when the worker stops.
         beside: What runs beside the work with the Faust app.
+        waited: How long it has waited for a broker that was away, so far.
     """
 
     enter: Callable[[], Settings]
     open: Callable[[Settings], BatchWork]
     let_go: Callable[[], None] = lambda: None
     beside: Callable[[Foreign], Coroutine[None, None, None]] | None = None
+    waited: Callable[[], timedelta] = timedelta
 
 
 def run_worker(role: Role, settings: Settings, *, recorded: bool = False) -> int:
@@ -133,6 +135,7 @@ def _stitching(settings: Settings, writer: KafkaWriter, metrics: Metrics, record
     return Job(
         lambda: enter_stitch(settings, recorded=recorded),
         lambda entered: stitching_work(entered, JourneyPublisher(writer), name, metrics),
+        waited=lambda: writer.waited,
     )
 
 
@@ -167,7 +170,8 @@ class Worker:
         persistence = Persistence(Backoff(FIRST_PAUSE, longest), self._signs)
         if not await self._until(self._enter(persistence)):
             return 2 if self._is_refused else 0
-        worker = create_app(self._settings, self._role, self._job.open(self._settings), persistence)
+        work = self._job.open(self._settings)
+        worker = create_app(self._settings, self._role, work, persistence, self._job.waited)
         if not await self._until(self._wait_for_broker(persistence, worker.topics, partitions_of)):
             return 0
         try:

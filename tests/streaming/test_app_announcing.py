@@ -1,6 +1,7 @@
 """Announcements are packed, placed by subject, and never wait for ever."""
 
 import os
+import threading
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from pipeline.config import KafkaSettings
 from pipeline.contracts.topics import JOURNEYS_UPDATED, STITCH_DIRTY
 from pipeline.contracts.updates import decode_dirty, decode_journey_update
+from pipeline.embedded.mock_cluster import MockCluster
 from pipeline.streaming.announcing import (
     KEYS_PER_RECORD,
     DirtyAnnouncer,
@@ -21,7 +23,7 @@ from pipeline.streaming.announcing import (
     dirty_records,
     stitch_group,
 )
-from pipeline.streaming.publishing import BrokerUnavailable, JourneyPublisher, KafkaWriter, Outgoing
+from pipeline.streaming.publishing import WORD_WITHIN, BrokerUnavailable, JourneyPublisher, KafkaWriter, Outgoing
 from tests.embedded.servers import BrokerServer
 from tests.streaming.kafka import new_name
 
@@ -134,6 +136,20 @@ def test_no_broker_means_unavailable() -> None:
     with pytest.raises(BrokerUnavailable):
         writer.partitions(STITCH_DIRTY)
     writer.close()
+
+
+def test_a_writer_tells_how_long_it_waited_for_a_broker_that_was_away() -> None:
+    with MockCluster({STITCH_DIRTY: 1}) as cluster:
+        writer, record = KafkaWriter(KafkaSettings(bootstrap=cluster.bootstrap)), Outgoing(STITCH_DIRTY, None, b"x")
+        writer.write([record])
+        assert writer.waited == timedelta(0)
+        cluster.broker_set_down()
+        back = threading.Timer(WORD_WITHIN.total_seconds() + 0.2, cluster.broker_set_up)
+        back.start()
+        writer.write([record])
+        back.join()
+        assert writer.waited >= WORD_WITHIN
+        writer.close()
 
 
 def journey_change(journey_id: bytes) -> dict[str, Any]:

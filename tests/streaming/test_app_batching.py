@@ -55,6 +55,16 @@ def test_news_that_is_old_when_it_comes_waits_for_the_rest_of_the_backlog(
     assert POLICY.patience(1, news) == timedelta(0), "other work never rests"
 
 
+def test_the_first_old_news_after_fresh_news_goes_at_once() -> None:
+    """Something stood still for a moment: the sooner results move again the better."""
+    second = timedelta(seconds=1)
+    old = News(waited=second, quiet_for=second, gap=4 * second, age=6 * second)
+    assert RESTING.patience(1, old, LastBatch(second, second, age=2 * second)) == timedelta(0)
+    assert RESTING.patience(1, old, LastBatch(second, second, age=6 * second)) == 7 * second, "and then it rests"
+    assert RESTING.patience(1, old, LastBatch(second, second)) == 7 * second, "nobody knows"
+    assert RESTING.patience(1, old, LastBatch(6 * second, second, age=second)) == 7 * second, "it was a long batch"
+
+
 @pytest.mark.parametrize(
     ("sizes", "taken"), [([40, 40, 40], 2), ([40, 60, 1], 2), ([500, 1], 1), ([1], 1), ([50, 500], 1), ([0, 0], 2)]
 )

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from pipeline.streaming.batching import BatchPolicy, SweepPolicy
+import pytest
+
+from pipeline.streaming.batching import SHORT_BATCH, BatchPolicy, SweepPolicy
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.retry import Backoff, Persistence
 from pipeline.streaming.runner import BatchRunner, Delivery, Sweeps
@@ -70,10 +72,14 @@ class Source:
 
 @asynccontextmanager
 async def running(
-    work: Work, max_size: int = 3, sweeps: Sweeps | None = None
+    work: Work,
+    max_size: int = 3,
+    sweeps: Sweeps | None = None,
+    max_rest: timedelta = timedelta(0),
+    waited: Callable[[], timedelta] = timedelta,
 ) -> AsyncIterator[tuple[BatchRunner, Source]]:
     persistence = Persistence(Backoff(timedelta(milliseconds=1), timedelta(milliseconds=5)), Signs())
-    runner = BatchRunner(work, BatchPolicy(max_size, SOON), persistence, sweeps)
+    runner = BatchRunner(work, BatchPolicy(max_size, SOON, max_rest), persistence, sweeps, waited)
     task = asyncio.create_task(runner.run())
     try:
         yield runner, Source(runner)
@@ -120,6 +126,26 @@ async def test_batches_grow_while_one_is_at_work() -> None:
         gate.set()
         await until(lambda: len(source.acknowledged) == 51)
     assert work.batches == [[0], list(range(1, 51))]
+
+
+@pytest.mark.parametrize("is_outage", [True, False])
+async def test_rests_after_long_work_but_not_after_a_long_wait_for_the_broker(is_outage: bool) -> None:
+    long = SHORT_BATCH + timedelta(seconds=0.4)
+    waited, ended = [timedelta(0)], [0.0]
+
+    def take_long() -> None:
+        if not ended[0]:
+            time.sleep(long.total_seconds())
+            waited[0] += long if is_outage else timedelta(0)
+            ended[0] = time.monotonic()
+
+    async with running(Work(take_long), max_rest=timedelta(seconds=30), waited=lambda: waited[0]) as (_, source):
+        source.offer(1)
+        await until(lambda: bool(ended[0]))
+        source.offer(2)
+        await until(lambda: source.acknowledged == [1, 2])
+        seconds = time.monotonic() - ended[0]
+    assert (seconds < 1) == is_outage, "it rests three times as long as the batch was too long"
 
 
 async def test_what_was_revoked_is_not_worked_on() -> None:
