@@ -127,7 +127,7 @@ class StitchingSettings(_Group):
     max_batch_keys: int = Field(1_500_000, ge=1, description="Most announced identifiers in one batch.")
     max_rest: Duration = Field(
         timedelta(seconds=30),
-        description="Longest rest after a long batch or while landing is behind: what comes twice then is done once.",
+        description="Longest rest while landing is behind: what comes twice then is done once.",
     )
     linger: Duration = Field(timedelta(milliseconds=150), description="How long a small batch waits for company.")
     large_customer: int = Field(

@@ -18,7 +18,7 @@ from faust.serializers.schemas import Schema
 from pipeline.config import KafkaSettings, Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import land_group, stitch_group
-from pipeline.streaming.batching import BatchPolicy, SweepPolicy
+from pipeline.streaming.batching import LONGEST_BREATH, BatchPolicy, SweepPolicy
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.retry import Persistence
 from pipeline.streaming.runner import BatchRunner, BatchWork, Delivery, Sweeps
@@ -28,6 +28,9 @@ Role = Literal["land", "stitch"]
 
 # The most records in one chunk, so that batches can be filled up to their limit.
 CHUNK_RECORDS = 20_000
+# The broker gathers so much for a landing worker before it answers, or for a tenth of a second: an answer costs both of
+# them what many records do, and a batch waits that long for company anyway. Of a backlog there is so much at once.
+LAND_FETCH_BYTES = 1 << 20
 # At a rebalance a batch at work gets so long to end: well under the rebalance time-out.
 REVOKE_GRACE = timedelta(seconds=5)
 
@@ -83,7 +86,7 @@ def create_app(
     """
     if role == "land":
         topics, group = TOUCHPOINT_TOPICS, land_group(settings.kafka)
-        policy = BatchPolicy(settings.landing.max_batch_records, settings.landing.linger)
+        policy = BatchPolicy(settings.landing.max_batch_records, settings.landing.linger, max_breath=LONGEST_BREATH)
     else:
         topics, group = (STITCH_DIRTY,), stitch_group(settings.kafka, settings.stitching.rules_version)
         policy = BatchPolicy(settings.stitching.max_batch_keys, settings.stitching.linger, settings.stitching.max_rest)
@@ -99,6 +102,8 @@ def create_app(
         await runner.settle(REVOKE_GRACE)
 
     app.transport.before_revoke = settle
+    if role == "land":
+        app.transport.fetch_min_bytes = LAND_FETCH_BYTES
     add_agent(app, topics, runner.accept)
     return WorkerApp(app, runner, topics, group)
 

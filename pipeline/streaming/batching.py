@@ -5,12 +5,17 @@ Under load chunks pile up while a batch is at work, so the next one is as large 
 once: throughput rises with the load. When little comes, the first chunk waits up to `linger` for company, so that a
 trickle over many partitions costs one INSERT instead of many.
 
+Small batches cost nearly as much as larger ones, whatever is in them. Work that is handed on at once (what is landed is
+stitched next, by the same processors) may therefore draw breath after each batch for as long as that one took: half
+of the time then gathers what comes, and others have the processor. A backlog is worked off without.
+
 Some work costs less the longer it is put off, because what comes twice is done once (the same customers are stitched
-again by every batch that names them). Such work rests after a long batch, three times as long as that batch was too
-long: a quarter of the time goes into it while more keeps coming, and the rest of the machine into what it waits for.
-It rests too while its news is old when it comes: then whoever brings it is working through a backlog, most of which
-names the same customers again, and nobody sees anything in time before that backlog has come through. But the first old
-news after fresh news goes at once: something stood still for a moment, and the sooner results move again the better.
+again by every batch that names them). Such work rests while its news is old when it comes: then whoever brings it is
+working through a backlog, most of which names the same customers again, and nobody sees anything in time before that
+backlog has come through. After a long batch it rests three times as long as that batch was too long. While the news is
+young it never rests: whoever brings it keeps up, so the processors have the time, and people wait for the result.
+The first old news after fresh news goes at once, unless the batch before was long: something stood still for a moment,
+and the sooner results move again the better.
 """
 
 from collections.abc import Sequence
@@ -21,8 +26,10 @@ from datetime import timedelta
 SHORT_BATCH = timedelta(seconds=2)
 # A backlog of events lands in half a minute, and whoever stitches meanwhile does it all again: so mostly rest.
 REST_SHARE = 3
-# Longest rest after a long batch, for news that is not old: under a lasting load results are so much older.
+# Longest rest after a long batch.
 LONGEST_REST = timedelta(seconds=10)
+# Longest breath after a batch: whoever waits for its result waits so much longer, at most.
+LONGEST_BREATH = timedelta(milliseconds=400)
 # Whoever brings news that was received longer ago than this has a backlog; who kept up brings it within seconds.
 OLD_NEWS = timedelta(seconds=5)
 # How far apart landed batches of a backlog come until two of them have been seen.
@@ -82,11 +89,13 @@ class BatchPolicy:
         max_size: Most records (or keys) in one batch; a single chunk may be larger and is then a batch of its own.
         linger: How long the first chunk waits for others.
         max_rest: Longest rest; zero for work that gains nothing from being put off.
+        max_breath: Longest breath; zero for work whose result people see at once.
     """
 
     max_size: int
     linger: timedelta
     max_rest: timedelta = timedelta(0)
+    max_breath: timedelta = timedelta(0)
 
     def patience(self, waiting_size: int, news: News, last: LastBatch | None = None) -> timedelta:
         """
@@ -99,14 +108,22 @@ class BatchPolicy:
         """
         if waiting_size >= self.max_size:
             return timedelta(0)
+        if news.age > OLD_NEWS:
+            pause = self._rest(news, last)
+        else:
+            pause = min(last.took, self.max_breath) - last.since if last else timedelta(0)
+        return max(timedelta(0), self.linger - news.waited, pause)
+
+    def _rest(self, news: News, last: LastBatch | None) -> timedelta:
+        """Tell how much longer to rest while news is old."""
         rest = timedelta(0)
         if last:
             rest = min(REST_SHARE * (last.took - SHORT_BATCH), LONGEST_REST, self.max_rest) - last.since
             rest = min(rest, max(QUIET, 2 * news.gap) - news.quiet_for)
-        if news.age > OLD_NEWS and not (last and last.was_fresh):
+        if not (last and last.was_fresh):
             quiet = min(max(QUIET, 2 * (news.gap or USUAL_GAP)), LONGEST_QUIET)
             rest = max(rest, min(self.max_rest - news.waited, quiet - news.quiet_for))
-        return max(timedelta(0), self.linger - news.waited, rest)
+        return rest
 
     def take(self, sizes: Sequence[int]) -> int:
         """Tell how many of the waiting chunks, in their order, make one batch: at least one of those there are."""

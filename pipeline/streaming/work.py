@@ -85,9 +85,10 @@ class LandWork:
         """Return the number of records."""
         return len(chunk.records)
 
-    def age(self, chunk: Chunk) -> timedelta:  # noqa: ARG002  # of the protocol
-        """Return zero: landing later gains nothing."""
-        return timedelta(0)
+    def age(self, chunk: Chunk) -> timedelta:
+        """Return how long ago the newest record of the chunk was written to its topic."""
+        written_ms = chunk.records[-1].timestamp if chunk.records else -1
+        return timedelta(0) if written_ms < 0 else _age(written_ms)
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Land a batch; it is then in the warehouse and announced."""
@@ -171,7 +172,7 @@ class StitchWork:
         except ValueError:
             # Not ours; `run` says so.
             received_ms = None
-        return timedelta(0) if received_ms is None else timedelta(seconds=max(0.0, time.time() - received_ms / 1000))
+        return timedelta(0) if received_ms is None else _age(received_ms)
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Stitch everybody whom the batch names; but for large customers, their rows are then in and published."""
@@ -251,6 +252,11 @@ class StitchWork:
             metrics.observe("throughline_stage_seconds", taken, stage="stitch", part=part)
         if "write" in outcome.seconds:
             metrics.observe("throughline_warehouse_insert_seconds", outcome.seconds["write"], table="stitched")
+
+
+def _age(at_ms: int) -> timedelta:
+    """Return how long ago something happened; zero where the clock that dated it is ahead of ours."""
+    return timedelta(seconds=max(0.0, time.time() - at_ms / 1000))
 
 
 def _ages_s(received_ms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.config import KafkaSettings
+from pipeline.streaming.app import LAND_FETCH_BYTES
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.runner import Delivery
 from pipeline.streaming.transport import TransportLimits
@@ -172,6 +173,17 @@ async def test_a_worker_that_waits_for_room_stops_at_once(cluster: Broker, topic
         await until(lambda: app.consumer._waiting_for_ack is not None)
         began = time.monotonic()
     assert time.monotonic() - began < 5
+
+
+async def test_few_records_come_although_a_fetch_asks_for_more(cluster: Broker, topic: str) -> None:
+    chunks: list[Chunk] = []
+    accept = finishing(chunks)
+    group = new_name("gathering")
+    async with reading(kafka_settings(cluster.bootstrap), group, topic, accept, LAND_FETCH_BYTES) as app:
+        assert app.consumer._thread._ensure_consumer()._fetch_min_bytes == LAND_FETCH_BYTES
+        for _ in range(3):
+            await asyncio.to_thread(produce, cluster.bootstrap, topic, [b"few"])
+        await until(lambda: len(offsets(chunks)) == 3, seconds=20)
 
 
 async def test_reads_every_codec(cluster: Broker, topic: str) -> None:

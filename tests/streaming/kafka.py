@@ -77,10 +77,11 @@ def committed(bootstrap: str, group: str, topic: str, partition: int = 0) -> int
 
 @asynccontextmanager
 async def reading(
-    kafka: KafkaSettings, group: str, topic: str, accept: Callable[[Delivery], None]
+    kafka: KafkaSettings, group: str, topic: str, accept: Callable[[Delivery], None], fetch_min_bytes: int = 1
 ) -> AsyncIterator[Foreign]:
     """Run an app that hands every chunk of a topic to `accept`, and stop it at the end."""
     app = build_faust(kafka, group)
+    app.transport.fetch_min_bytes = fetch_min_bytes
     add_agent(app, (topic,), accept)
     await app.start()
     try:

@@ -13,7 +13,8 @@ POLICY = BatchPolicy(max_size=100, linger=timedelta(seconds=1))
 
 
 RESTING = BatchPolicy(max_size=100, linger=timedelta(seconds=1), max_rest=timedelta(seconds=30))
-SINCE_LONG = News(waited=timedelta(minutes=1))
+SINCE_LONG = News(waited=timedelta(minutes=1), age=timedelta(seconds=6))
+BREATHING = BatchPolicy(max_size=100, linger=timedelta(seconds=0.1), max_breath=timedelta(seconds=0.4))
 
 
 def test_the_first_of_few_waits_for_company_and_no_longer() -> None:
@@ -33,12 +34,25 @@ def test_work_that_gains_from_being_put_off_rests_after_a_long_batch(took: float
     last = LastBatch(timedelta(seconds=took), timedelta(seconds=since))
     assert RESTING.patience(1, SINCE_LONG, last) == timedelta(seconds=rest)
     assert RESTING.patience(100, SINCE_LONG, last) == timedelta(0), "a full batch waits for nothing"
+    young = replace(SINCE_LONG, age=timedelta(seconds=4))
+    assert RESTING.patience(1, young, last) == timedelta(0), "people wait for it, and whoever brings it keeps up"
     quiet = replace(SINCE_LONG, quiet_for=timedelta(seconds=2))
     assert RESTING.patience(1, quiet, last) == timedelta(0), "nothing more comes"
     slow = replace(quiet, gap=timedelta(seconds=60))
     whole = max(0, min(3 * (took - 2), 10) - since)
     assert RESTING.patience(1, slow, last) == timedelta(seconds=whole), "it never came in less"
     assert POLICY.patience(1, SINCE_LONG, last) == timedelta(0), "other work never rests"
+
+
+@pytest.mark.parametrize(
+    ("took", "since", "breath"), [(0.3, 0, 0.3), (0.3, 0.125, 0.175), (0.3, 0.5, 0), (3, 0, 0.4), (3, 3, 0)]
+)
+def test_small_batches_draw_breath_as_long_as_the_last_one_took(took: float, since: float, breath: float) -> None:
+    last, news = LastBatch(timedelta(seconds=took), timedelta(seconds=since)), News(waited=timedelta(seconds=1))
+    assert BREATHING.patience(1, news, last) == timedelta(seconds=breath)
+    assert BREATHING.patience(100, news, last) == timedelta(0), "a full batch waits for nothing"
+    assert BREATHING.patience(1, replace(news, age=timedelta(seconds=6)), last) == timedelta(0), "nor does a backlog"
+    assert BREATHING.patience(1, News(timedelta(0)), last) == max(timedelta(seconds=breath), BREATHING.linger)
 
 
 @pytest.mark.parametrize(

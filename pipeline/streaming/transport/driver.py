@@ -254,9 +254,10 @@ class Transport(stock.Transport):  # type: ignore[misc]  # Faust ships no types
     """
     Transport of the scheme `throughline://`.
 
-    Set `limits`, `before_revoke` and `membership_file` before the app starts. `before_revoke` is awaited at every
-    rebalance, while the partitions still belong to this worker: what it lets finish is committed; it must return within
-    a few seconds. `membership_file` is explained in `membership`.
+    Set `limits`, `fetch_min_bytes`, `before_revoke` and `membership_file` before the app starts. A broker that has less
+    than `fetch_min_bytes` gathers more before it answers, as long as a fetch may wait. `before_revoke` is awaited at
+    every rebalance, while the partitions still belong to this worker: what it lets finish is committed; it must return
+    within a few seconds. `membership_file` is explained in `membership`.
     """
 
     Consumer: ClassVar[type] = Consumer
@@ -264,5 +265,6 @@ class Transport(stock.Transport):  # type: ignore[misc]  # Faust ships no types
     def __init__(self, *args: Foreign, **kwargs: Foreign) -> None:
         super().__init__(*args, **kwargs)
         self.limits = TransportLimits()
+        self.fetch_min_bytes = 1
         self.before_revoke: Callable[[], Awaitable[None]] | None = None
         self.membership_file: Path | None = None

@@ -85,6 +85,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
         consumer = super()._create_worker_consumer(transport)
         BoundedConnecting(consumer._client)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_min_bytes = self.transport.fetch_min_bytes
         # What a producer took back, by ending its transaction so, is no fact.
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_bytes = self.app.conf.consumer_max_fetch_size * 2
