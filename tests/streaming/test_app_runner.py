@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.streaming.batching import SHORT_BATCH, BatchPolicy, SweepPolicy
+from pipeline.streaming.batching import OLD_NEWS, SHORT_BATCH, BatchPolicy, SweepPolicy
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.retry import Backoff, Persistence
 from pipeline.streaming.runner import BatchRunner, Delivery, Sweeps
@@ -34,13 +34,14 @@ class Work:
         self.batches: list[list[int]] = []
         self.sweeps = 0
         self.more_sweeps = 0
+        self.old: set[int] = set()
         self._before = before
 
     def size(self, chunk: Chunk) -> int:
         return chunk.last_offset - chunk.first_offset + 1
 
-    def age(self, chunk: Chunk) -> timedelta:  # noqa: ARG002  # of the protocol
-        return timedelta(0)
+    def age(self, chunk: Chunk) -> timedelta:
+        return 2 * OLD_NEWS if chunk.first_offset in self.old else timedelta(0)
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         self._before()
@@ -139,7 +140,9 @@ async def test_rests_after_long_work_but_not_after_a_long_wait_for_the_broker(is
             waited[0] += long if is_outage else timedelta(0)
             ended[0] = time.monotonic()
 
-    async with running(Work(take_long), max_rest=timedelta(seconds=30), waited=lambda: waited[0]) as (_, source):
+    work = Work(take_long)
+    work.old = {2}
+    async with running(work, max_rest=timedelta(seconds=30), waited=lambda: waited[0]) as (_, source):
         source.offer(1)
         await until(lambda: bool(ended[0]))
         source.offer(2)
