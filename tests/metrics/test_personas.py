@@ -38,6 +38,18 @@ name = "other"
 title = "Others"
 meaning = "Did not."
 """
+BY_SILENCE = """
+[[persona]]
+name = "here"
+title = "Here"
+meaning = "Seen within a day."
+when = { days_since_touchpoint = { at_most = 1 } }
+
+[[persona]]
+name = "away"
+title = "Away"
+meaning = "Was not."
+"""
 
 
 @pytest.fixture
@@ -101,6 +113,23 @@ def test_silence_is_told_from_the_last_touchpoint_before_it(shop: Told) -> None:
     shop.stitch()
     spans = {(row[0], row[1]) for row in history(shop)}
     assert {("silent", START + 30 * DAY + MOMENT), ("prospect", START + 30 * DAY + 2 * MOMENT)} <= spans
+
+
+def test_a_silence_within_a_journey_is_told_where_a_persona_asks_for_it(
+    shop: Told, metric_database: ClickHouseSettings
+) -> None:
+    """All four touchpoints are of one journey; a silence of a day and a moment is told, one of a day is not."""
+    declare(metric_database, BY_SILENCE)
+    for at in (START, START + DAY, START + 3 * DAY, START + 3 * DAY + MOMENT):
+        shop.say("u1", 0, "web.page_viewed", at=at.isoformat())
+    shop.stitch()
+    assert history(shop) == [
+        ("here", START, START + 2 * DAY + MOMENT),
+        ("away", START + 2 * DAY + MOMENT, START + 3 * DAY),
+        ("here", START + 3 * DAY, START + 4 * DAY + 2 * MOMENT),
+        ("away", START + 4 * DAY + 2 * MOMENT, None),
+    ]
+    declare(metric_database, "")
 
 
 def test_money_counts_in_the_main_currency_only(shop: Told, metric_database: ClickHouseSettings) -> None:

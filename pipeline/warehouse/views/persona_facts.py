@@ -15,7 +15,7 @@ from pipeline.warehouse.persona_rules import FEATURES, default_personas
 from pipeline.warehouse.persona_store import persona_columns
 from pipeline.warehouse.tables.analysis import PERSONA_RULES
 from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, id_number, joined_customers
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, first_of_each, id_number, joined_customers
 
 NOW_MS: Final = "toUnixTimestamp64Milli(now64(3, 'UTC'))"
 FOREVER: Final = 2**62
@@ -59,14 +59,13 @@ def bought() -> str:
     """
     back_at = f"arrayMin(arrayMap(b -> if(b.2 = x.3, b.1, {FOREVER}), backs))"
     sent_back = f"arrayMap(x -> if({back_at} = {FOREVER}, {FOREVER}, greatest(x.1, {back_at})), firsts)"
-    first = "arrayFilter((x, n) -> n = 1, {0}, arrayEnumerateUniq({0}.3))"
     return f"""
     SELECT customer, arrayMap(x -> x.1, firsts) AS placed,
         if(empty(backs), [], arraySort(arrayFilter(x -> x < {FOREVER}, {sent_back}))) AS sent_back,
-        arraySort(arrayConcat(arrayMap(x -> (x.1, x.4, x.5, toUInt8(1)), {first.format("paid")}), refunds)) AS money
+        arraySort(arrayConcat(arrayMap(x -> (x.1, x.4, x.5, toUInt8(1)), {first_of_each("paid")}), refunds)) AS money
     FROM
     (
-        SELECT customer, backs, refunds, {first.format("ordered")} AS firsts, arrayFilter(x -> x.6, ordered) AS paid
+        SELECT customer, backs, refunds, {first_of_each("ordered")} AS firsts, arrayFilter(x -> x.6, ordered) AS paid
         FROM
         (
             SELECT {CUSTOMER} AS customer,

@@ -85,6 +85,7 @@ def _return_metrics() -> tuple[Metric, ...]:
             rows=_returned(),
             customers=_returned_by_customers(),
             apart=("", "reason"),
+            marks=(("", ""), *(("reason", reason) for reason in _reasons_of_returns())),
         ),
         Metric(
             name="time_to_refund",
@@ -123,16 +124,19 @@ ARRAY JOIN arrayConcat([({usual}, returned)],
 
 def _returned_by_customers() -> str:
     """Return one row an order, whatever came back of it: what somebody was is dear to tell."""
-    returned = f"arrayMap(r -> ('reason', r, toInt64(has(reasons, r))), [{_reasons()}])"
-    return with_customers(
-        "SELECT placed.1 AS dated, placed.1 AS at, placed.3 AS customer,\n"
-        f"    arrayConcat([('', '', toInt64(returned))], {returned}) AS apart, 1 AS base\n"
-        f"FROM\n({_orders_and_returns(SUBJECT)}\n)"
-    )
+    places = f"range(1, {1 + len(_reasons_of_returns())})"
+    bits = f"arraySum(arrayMap((r, k) -> bitShiftLeft(toInt64(has(reasons, r)), k), [{_reasons()}], {places}))"
+    hit = f"toInt64(returned) + toInt64({bits})"
+    source = f"SELECT *, placed.3 AS customer FROM ({_orders_and_returns(SUBJECT)}\n)"
+    return with_customers(of_customers("placed.1", hit, source))
+
+
+def _reasons_of_returns() -> tuple[str, ...]:
+    return tuple(body_fields("returns")["reason"].symbols)
 
 
 def _reasons() -> str:
-    return ", ".join(quote_text(symbol) for symbol in body_fields("returns")["reason"].symbols)
+    return ", ".join(map(quote_text, _reasons_of_returns()))
 
 
 def _orders_and_returns(said: str) -> str:

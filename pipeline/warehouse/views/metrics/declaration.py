@@ -32,6 +32,8 @@ class Metric:
             `base`, which split it by persona; empty: the metric is about no customer.
         apart: What the view by persona is split by too, "" for nothing. Of more than "" the rows of `customers` have
             `apart` for `hit`: (name, value, hit) of each.
+        marks: (name, value) of what a case of `customers` may have; then `hit` has a bit for each, the lowest for the
+            first, and each has a value of its own in the view by persona.
         is_whole: Whether there is an `all`; else every dimension stands beside another one that parts what cannot be
             counted together.
         longest: The longest period that it has; `month`: only that, and every day is the first of one.
@@ -47,6 +49,7 @@ class Metric:
     rows: str
     customers: str = ""
     apart: tuple[str, ...] = ("",)
+    marks: tuple[tuple[str, str], ...] = ()
     is_whole: bool = True
     longest: str = "all"
 

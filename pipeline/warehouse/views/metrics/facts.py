@@ -60,6 +60,11 @@ def id_number(text: str) -> str:
     return f"if({text} = '', toUInt128(0), reinterpretAsUInt128(sipHash128({text})))"
 
 
+def first_of_each(ordered: str) -> str:
+    """Return the first touchpoint of each order, from an array of (at, uid, `id_number` of the order, …) in order."""
+    return f"arrayFilter((x, n) -> n = 1, {ordered}, arrayEnumerateUniq({ordered}.3))"
+
+
 def orders(said: str) -> str:
     """
     Return every order: `placed`, of its first touchpoint, (at, uid, and further values).

@@ -17,7 +17,7 @@ from pipeline.warehouse.views.metrics.declaration import (
     typed,
     within,
 )
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, joined_customers
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, first_of_each, id_number, joined_customers
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, share
 
 _FUNNEL: Final = ("discover", "consider", "buy", "receive")
@@ -67,9 +67,9 @@ def _journey_metrics() -> tuple[Metric, ...]:
 
 def _customer_metrics() -> tuple[Metric, ...]:
     judged = f"first.1 <= now64(3, 'UTC') - {WINDOW}"
-    said = dims("products", channel="first.3", campaign="first.4")
+    said = dims("first.5", channel="first.3", campaign="first.4")
     bought_again = f"toInt64(notEmpty(later) AND later[1] <= first.1 + {WINDOW})"
-    by_currency = within("currency", "currency", "said.7", channel="said.5", campaign="said.6")
+    by_currency = within("currency", "currency", "said.8", channel="said.6", campaign="said.7")
     recommended = f"toInt64(arrayExists(r -> r >= first.1 AND r <= first.1 + {WINDOW}, referrals))"
     return (
         Metric(
@@ -176,31 +176,34 @@ def _over_journeys() -> str:
 
 
 def _buyers(said: str, hit: str, condition: str) -> str:
-    return (
-        f"SELECT {day('first.1')}, {said} AS dims, {hit} AS hit, 1 AS base\n"
-        f"FROM\n({_first_orders()}\n)\nWHERE {condition}"
-    )
+    described = _first_orders(f"t.channel, {campaign()}, if(t.type = 'order.placed', {PRODUCTS}, [])")
+    return f"SELECT {day('first.1')}, {said} AS dims, {hit} AS hit, 1 AS base\nFROM\n({described}\n)\nWHERE {condition}"
 
 
-def _first_orders() -> str:
-    """Return who ordered: customer, first (at, uid, channel, campaign), products, later (times), referrals (times)."""
+def _first_orders(said: str = "") -> str:
+    """
+    Return who ordered: customer, first (at, uid), later (times of other orders), referrals (times).
+
+    Args:
+        said: Further values of `first`, expressions of a touchpoint `t`.
+    """
+    placed = "t.type = 'order.placed' AND t.order_id != ''"
     return f"""
-    SELECT customer, minIf(placed, order_id != '') AS first, argMinIf(products, placed, order_id != '') AS products,
-        arraySort(groupArrayIf(placed.1, order_id != '')) AS times, arrayPopFront(times) AS later,
-        arrayFlatten(groupArrayIf(sent, order_id = '')) AS referrals
+    SELECT customer, first, arrayMap(x -> x.1, {first_of_each("ordered")}) AS times, arrayPopFront(times) AS later,
+        referrals
     FROM
     (
-        SELECT {CUSTOMER} AS customer, if(t.type = 'order.placed', t.order_id, '') AS order_id,
-            min(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.channel, {campaign()})) AS placed,
-            argMin(if(t.type = 'order.placed', {PRODUCTS}, []), {FIRST}) AS products,
-            groupArrayIf(t.occurred_at, t.type = 'referral.sent') AS sent
+        SELECT {CUSTOMER} AS customer,
+            minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid){said and f", {said}"}), {placed}) AS first,
+            arraySort(groupArrayIf((t.occurred_at, UUIDToNum(t.event_uid), {id_number("t.order_id")}), {placed}))
+                AS ordered,
+            groupArrayIf(t.occurred_at, t.type = 'referral.sent') AS referrals
         FROM {{db}}.touchpoints AS t FINAL
         {joined_customers()}
-        WHERE (t.type = 'order.placed' AND t.order_id != '') OR t.type = 'referral.sent'
-        GROUP BY customer, order_id
-    )
-    GROUP BY customer
-    HAVING countIf(order_id != '') > 0"""
+        WHERE ({placed}) OR t.type = 'referral.sent'
+        GROUP BY customer
+        HAVING notEmpty(ordered)
+    )"""
 
 
 def customer_values(said: str = "") -> str:
@@ -208,29 +211,33 @@ def customer_values(said: str = "") -> str:
     Return what every customer paid and got back, by currency; of an order the first amount counts.
 
     Args:
-        said: Further values of a touchpoint `t`; `said` has them from the fifth on, of the first order in the currency.
+        said: Further values of a touchpoint `t`; `said` has them from the sixth on, of the first order in the currency.
     """
-    own = "minIf(first, order_id != '') AS said," if said else ""
+    own = "arrayFirst(x -> x.4 = currency, firsts) AS said," if said else ""
     return f"""
-    SELECT customer, entry.1 AS currency, {own} countIf(order_id != '') AS orders,
-        sumIf(entry.2, order_id != '') AS gross_minor, sumIf(entry.2, order_id = '') AS refunded_minor,
+    SELECT customer, currency, {own} arrayFilter(x -> x.4 = currency, firsts) AS these, length(these) AS orders,
+        arraySum(x -> x.5, these) AS gross_minor, arraySum(x -> if(x.1 = currency, x.2, 0), refunds) AS refunded_minor,
         toInt64(gross_minor - refunded_minor) AS net_minor,
-        minIf(first.1, order_id != '') AS first_order_at, maxIf(first.1, order_id != '') AS last_order_at
+        these[1].1 AS first_order_at, these[-1].1 AS last_order_at
     FROM
     (
-        SELECT {CUSTOMER} AS customer, if(t.type = 'order.placed', t.order_id, '') AS order_id,
-            minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.currency, assumeNotNull(t.amount_minor)
-                {f", {said}" if said else ""}), t.type = 'order.placed') AS first,
-            sumMapIf([t.currency], [assumeNotNull(t.amount_minor)], t.type = 'refund.issued') AS refunded
-        FROM {{db}}.touchpoints AS t FINAL
-        {joined_customers()}
-        WHERE {typed("order.placed", "refund.issued")} AND isNotNull(t.amount_minor)
-            AND (t.type = 'refund.issued' OR t.order_id != '')
-        GROUP BY customer, order_id
+        SELECT customer, {first_of_each("ordered")} AS firsts, refunds
+        FROM
+        (
+            SELECT {CUSTOMER} AS customer,
+                arraySort(x -> (x.1, x.2), groupArrayIf((t.occurred_at, UUIDToNum(t.event_uid),
+                    {id_number("t.order_id")}, t.currency, assumeNotNull(t.amount_minor){said and f", {said}"}),
+                    t.type = 'order.placed')) AS ordered,
+                groupArrayIf((t.currency, assumeNotNull(t.amount_minor)), t.type = 'refund.issued') AS refunds
+            FROM {{db}}.touchpoints AS t FINAL
+            {joined_customers()}
+            WHERE {typed("order.placed", "refund.issued")} AND isNotNull(t.amount_minor)
+                AND (t.type = 'refund.issued' OR t.order_id != '')
+            GROUP BY customer
+            HAVING notEmpty(ordered)
+        )
     )
-    ARRAY JOIN if(order_id != '', [(first.3, first.4)], arrayZip(refunded.1, refunded.2)) AS entry
-    GROUP BY customer, currency
-    HAVING orders > 0"""
+    ARRAY JOIN arrayDistinct(firsts.4) AS currency"""
 
 
 def _complaints(condition: str, hit: str, resolved: str) -> Rows:

@@ -72,7 +72,7 @@ def _persona_view(metric: Metric) -> View:
 
     It is a view of its own, because what somebody was when is dear to compute, and would be for every other question.
     """
-    apart = metric.apart != ("",)
+    apart = metric.apart != ("",) and not metric.marks
     cases = (
         f"\nSELECT customer, groupArray((toUnixTimestamp64Milli(at), {_first_day(metric)}, base, "
         f"{'apart' if apart else 'hit'})) AS cases\nFROM\n(\n{metric.customers}\n)\nGROUP BY customer"
@@ -85,11 +85,14 @@ def _persona_view(metric: Metric) -> View:
         "            ARRAY JOIN cases AS c, numbers AS number"
     )
     by = _By("number", "", "'persona'", named("number"))
-    if apart:
+    if metric.marks:
+        rows = _by_marks(metric, rows)
+    elif apart:
         rows = (
             "            SELECT day, base, number, a.1 AS name, a.2 AS value, a.3 AS hit\n            FROM\n"
             f"            (\n{rows}\n            )\n            ARRAY JOIN apart AS a"
         )
+    if metric.apart != ("",):
         by = _By(
             "number, name, value",
             "",
@@ -107,6 +110,20 @@ def _persona_view(metric: Metric) -> View:
         f"FROM {view}\nWHERE period = '{metric.longest}' AND dimension = '{metric.persona_dimensions[0]}'\n"
         "ORDER BY period_start, persona, statistic",
     )
+
+
+def _by_marks(metric: Metric, rows: str) -> str:
+    """Return rows by mark of rows whose `hit` has a bit for each mark; of equal ones there are few."""
+    marks = ", ".join(
+        f"({quote_text(name)}, {quote_text(value)}, {bit})" for bit, (name, value) in enumerate(metric.marks)
+    )
+    return f"""
+            SELECT day, number, m.1 AS name, m.2 AS value, toInt64(if(bitTest(bits, m.3), cases, 0)) AS hit,
+                cases AS base
+            FROM (SELECT day, number, hit AS bits, sum(base) AS cases FROM (
+{rows}
+            ) GROUP BY day, number, bits)
+            ARRAY JOIN [{marks}] AS m"""
 
 
 @dataclass(frozen=True)
