@@ -120,10 +120,10 @@ def of_customers(at: str, hit: str, source: str, condition: str = "1", apart: st
 
     Args:
         at: When the case was; the persona of that time counts.
-        hit: What the case is worth.
+        hit: What the case is worth; `a` is the part, where it is split.
         source: The SELECT.
         condition: Which of its rows are cases.
-        apart: Array of (name, value), what the case is split by beside the persona; "": by nothing.
+        apart: Array of (name, value, …), what the case is split by beside the persona; "": by nothing.
         dated: Which periods the case counts in; "": those of `at`.
     """
     worth = f"arrayMap(a -> (a.1, a.2, {hit}), {apart}) AS apart" if apart else f"{hit} AS hit"

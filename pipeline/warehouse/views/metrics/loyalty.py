@@ -1,14 +1,12 @@
-"""What customers do over time: conversion, buying again, recommending, leaving, and being won back."""
+"""What customers do over time: conversion, buying again, recommending and leaving."""
 
 from typing import Final
 
 from pipeline.contracts.types import touchpoint_types
-from pipeline.stitching.pain.low_score import DEFAULT_SCALES
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
 from pipeline.warehouse.views.metrics.declaration import (
     Metric,
-    Rows,
     campaign,
     day,
     dims,
@@ -18,20 +16,23 @@ from pipeline.warehouse.views.metrics.declaration import (
     within,
 )
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, first_of_each, id_number, joined_customers
+from pipeline.warehouse.views.metrics.recovery import WINDOW, recovery_metrics
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, share
 
 _FUNNEL: Final = ("discover", "consider", "buy", "receive")
-WINDOW: Final = "INTERVAL 90 DAY"
 
 
 def loyalty_metrics() -> tuple[Metric, ...]:
     """Return the metrics of journeys and customers."""
-    return (*_journey_metrics(), *_customer_metrics(), *_recovery_metrics(), _churn())
+    return (*_journey_metrics(), *_customer_metrics(), *recovery_metrics(), _churn())
 
 
 def _journey_metrics() -> tuple[Metric, ...]:
     came = f"ARRAY JOIN [{', '.join(map(quote_text, _FUNNEL[:-1]))}] AS stage, [1, 2, 3] AS number"
-    reached, ended, by_stage = "furthest >= number", "toInt64(furthest = number)", "[('stage', stage)]"
+    reached, ended = "furthest >= number", "toInt64(furthest = number)"
+    # A journey stays one case, whichever stages it came to.
+    stages = ", ".join(f"('stage', {quote_text(stage)}, {number})" for number, stage in enumerate(_FUNNEL[:-1], 1))
+    by_stage = f"arrayFilter(s -> furthest >= s.3, [{stages}])"
     return (
         Metric(
             name="conversion",
@@ -56,9 +57,7 @@ def _journey_metrics() -> tuple[Metric, ...]:
             rows=_journeys(
                 within("stage", "stage", channel="channel", campaign="campaign"), ended, f"\n{came}\nWHERE {reached}"
             ),
-            customers=of_customers(
-                "at", ended, f"SELECT *, stage, number FROM ({_over_journeys()}\n)\n{came}", reached, by_stage
-            ),
+            customers=of_customers("at", "toInt64(furthest = a.3)", _over_journeys(), "furthest > 0", by_stage),
             apart=("stage",),
             is_whole=False,
         ),
@@ -114,39 +113,6 @@ def _customer_metrics() -> tuple[Metric, ...]:
             ),
             apart=("currency",),
             is_whole=False,
-        ),
-    )
-
-
-def _recovery_metrics() -> tuple[Metric, ...]:
-    return (
-        Metric(
-            name="recovery_score",
-            title="Recovery: score after a complaint",
-            unit="points from 0 to 100",
-            statistic=mean(1000),
-            definition="Mean of the first survey answer within 90 days of a complaint, brought to 0 to 100; apart for "
-            "complaints that had been resolved by then and others.",
-            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {STUDENT_SOURCE}",
-            dimensions=("complaint", "channel", "product"),
-            **_complaints("notEmpty(scores)", "scores[1].3", "resolved_at <= scores[1].1"),
-            apart=("", "complaint"),
-        ),
-        Metric(
-            name="recovery_repurchase",
-            title="Recovery: order after a complaint",
-            unit="share",
-            statistic=share(),
-            definition="Share of complaints after which the customer ordered within 90 days; apart for those resolved "
-            "within that time and others. Complaints of the last 90 days are not judged yet.",
-            source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {WILSON_SOURCE}",
-            dimensions=("complaint", "channel", "product"),
-            **_complaints(
-                f"complaint.1 <= now64(3, 'UTC') - {WINDOW}",
-                f"toInt64(arrayExists(o -> o > complaint.1 AND o <= complaint.1 + {WINDOW}, ordered))",
-                f"resolved_at <= complaint.1 + {WINDOW}",
-            ),
-            apart=("", "complaint"),
         ),
     )
 
@@ -238,62 +204,6 @@ def customer_values(said: str = "") -> str:
         )
     )
     ARRAY JOIN arrayDistinct(firsts.4) AS currency"""
-
-
-def _complaints(condition: str, hit: str, resolved: str) -> Rows:
-    """Return the rows of a metric of complaints, by the dimensions and by customer."""
-    which = "[('complaint', if(is_resolved, 'resolved', 'not resolved'))]"
-    said = f"arrayConcat({dims('complaint.6', channel='complaint.3')}, {which})"
-    source = _resolved_or_not(resolved)
-    return {
-        "rows": f"SELECT {day('complaint.1')}, {said} AS dims, {hit} AS hit, 1 AS base\n"
-        f"FROM\n({source}\n)\nWHERE {condition}",
-        "customers": of_customers("complaint.1", hit, source, condition, f"arrayConcat([('', '')], {which})"),
-    }
-
-
-def _resolved_or_not(resolved: str) -> str:
-    """Select every complaint (at, uid, channel, ticket, order, products) with what followed, and its customer."""
-    low, high = (
-        f"ifNull({field(name, 'Float64')}, {_usual(end)})" for end, name in enumerate(("scale_min", "scale_max"))
-    )
-    score = f"ifNull({field('score', 'Float64')}, -1e9)"
-    is_answer = f"{high} > {low} AND {score} BETWEEN {low} AND {high}"
-    points = f"toInt64(if({is_answer}, round(100000 * ({score} - {low}) / ({high} - {low})), -1))"
-    same = (
-        "(r.3 != '' AND r.3 = complaint.4) OR (r.4 != '' AND r.4 = complaint.5) "
-        "OR ((r.3 = '' OR complaint.4 = '') AND (r.4 = '' OR complaint.5 = ''))"
-    )
-    return f"""
-    SELECT customer, complaint, ordered, arrayFirst(r -> r.1 >= complaint.1 AND ({same}), resolutions) AS resolution,
-        resolution.1 AS resolved_at, notEmpty(resolution.2) AND {resolved} AS is_resolved,
-        arrayFilter(a -> a.1 > complaint.1 AND a.1 <= complaint.1 + {WINDOW}, answers) AS scores
-    FROM
-    (
-        SELECT customer, arrayJoin(arraySort(groupArrayIf(tuple(at, uid, channel, ticket, order_id, products),
-                type = 'complaint.raised'))) AS complaint,
-            arraySort(groupArrayIf(tuple(at, uid, ticket, order_id), type = 'complaint.resolved')) AS resolutions,
-            arraySort(groupArrayIf(tuple(at, uid, points), type = 'survey.answered' AND points >= 0)) AS answers,
-            groupArrayIf(at, type = 'order.placed') AS ordered
-        FROM
-        (
-            SELECT {CUSTOMER} AS customer, t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid, toString(t.type) AS type,
-                t.channel AS channel, t.ticket_id AS ticket, t.order_id AS order_id,
-                arrayDistinct(t.product_ids) AS products, JSONExtractString(t.body, 'instrument') AS instrument,
-                {points} AS points
-            FROM {{db}}.touchpoints AS t FINAL
-            {joined_customers()}
-            WHERE {typed("complaint.raised", "complaint.resolved", "survey.answered", "order.placed")}
-        )
-        GROUP BY customer
-    )"""
-
-
-def _usual(end: int) -> str:
-    """Return the least (0) or greatest (1) answer of an instrument where the answer names none."""
-    usual = {"nps": (0.0, 10.0), **DEFAULT_SCALES}
-    known = ", ".join(f"instrument = {quote_text(name)}, {scale[end]}" for name, scale in usual.items())
-    return f"multiIf({known}, 0)"
 
 
 def _churn() -> Metric:
