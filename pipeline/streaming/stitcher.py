@@ -7,6 +7,7 @@ version. Nothing is caught here: trouble of the pipeline goes to the caller, whi
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -58,7 +59,8 @@ class StitchOutcome:
         identifiers: Rows written.
         facts: Touchpoints read.
         published: Journeys published, tombstones included.
-        seconds: Time by part: closure, read, compute, write, publish.
+        seconds: Time by part: closure, read, compute, ledger, publish, write. Of what is done beside others, the time
+            that it was waited for.
     """
 
     version: datetime
@@ -96,15 +98,9 @@ def stitch_batch(
         WarehouseRefused: As above, but a person has to look.
     """
     clock = _Stopwatch()
-    left = dirty.unique(maintain_order=True)
     with WriteBehind() as writes:
         batch = _Batch(store, publisher, rules, defer, clock, writes)
-        while True:
-            version = store.register_version(worker)
-            settled = batch.stitch(left.head(_SLICE_IDENTIFIERS), version)
-            left = _without(left.slice(_SLICE_IDENTIFIERS), settled)
-            if left.is_empty():
-                break
+        version = batch.stitch(dirty.unique(maintain_order=True), worker)
     return StitchOutcome(version, batch.identifiers, batch.facts, batch.published, clock.seconds)
 
 
@@ -128,36 +124,71 @@ class _Batch:
         self._store, self._publisher, self._rules, self._defer = store, publisher, rules, defer
         self._clock, self._writes = clock, writes
         self._sizes = Sizes()
+        # Hashes of everybody who was in a slice, for the rows of the last ones may not be written yet.
+        self._met = pl.Series(dtype=pl.UInt64)
         self.identifiers = self.facts = self.published = 0
 
-    def stitch(self, dirty: pl.Series, version: datetime) -> pl.Series:
+    def stitch(self, left: pl.Series, worker: str) -> datetime:
         """
         Make the rows of all blocks around dirty identifiers anew.
 
         Args:
-            dirty: 16-byte keys, distinct.
-            version: Registered before this call.
+            left: The dirty identifiers: 16-byte keys, distinct.
+            worker: Name of this worker, for the register of versions.
 
         Returns:
-            Identifiers whose announcement is settled by it: their rows are being written (or deferred), and nobody
-            else has to learn of them. Whoever crossed a cap is not among them: his neighbours hear of it only if he is
-            dirty.
+            The version of the last slice.
         """
-        blocks = close_blocks(dirty, self._store, self._rules.identity)
-        identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
-        # Who was in the slice before may be here again, with what links them landed since: then what they were is what
-        # that slice wrote.
-        self._writes.wait()
-        self._clock.lap("closure")
-        loads = loads_of(identities, dirty, blocks.hubs, self._sizes)
-        for load in read_ahead(loads, lambda whole: self._read(whole, dirty), lambda whole: whole.height):
-            self._clock.lap("read")
-            for group in load.groups():
-                self._write(group, blocks, version)
-        self.identifiers += identities.height
-        return _without(identities["ident_key"], blocks.crossed["ident_key"])
+        versions: list[datetime] = []
+        reads = self._loads(left, worker, versions)
+        with closing(read_ahead(reads, lambda load: load.identities.height if load else 0)) as loads:
+            for load in loads:
+                if load is None:
+                    continue
+                self._clock.lap("read", "closure", load.closing)
+                for group in load.groups():
+                    self._write(group, load.blocks, load.version)
+        return versions[-1]
 
-    def _read(self, whole: pl.DataFrame, dirty: pl.Series) -> "_Load":
+    def _loads(self, left: pl.Series, worker: str, versions: list[datetime]) -> Iterator["_Load | None"]:
+        """
+        Read load after load, slice after slice: the blocks of a slice are found while the last load of another is made.
+
+        What a slice settles is taken off those that follow: its rows are being written (or deferred), and nobody else
+        has to learn of it. Whoever crossed a cap is not settled: his neighbours hear of it only if he is dirty.
+        """
+        while True:
+            dirty = left.head(_SLICE_IDENTIFIERS)
+            began = perf_counter()
+            version = self._store.register_version(worker)
+            versions.append(version)
+            blocks = close_blocks(dirty, self._store, self._rules.identity)
+            identities = cluster(blocks.identifiers, blocks.links, blocks.statements.aliases, blocks.statements.unlinks)
+            took = perf_counter() - began
+            self.identifiers += identities.height
+            if self._is_back(identities["ident_key"]):
+                # What he was is what an earlier slice writes. After this nothing the caller himself reads on, when he
+                # has made all that came before.
+                yield None
+                self._writes.wait()
+            for whole in loads_of(identities, dirty, blocks.hubs, self._sizes):
+                yield self._read(whole, dirty, blocks, version, took)
+                took = 0.0
+            settled = _without(identities["ident_key"], blocks.crossed["ident_key"])
+            left = _without(left.slice(_SLICE_IDENTIFIERS), settled)
+            if left.is_empty():
+                break
+
+    def _is_back(self, keys: pl.Series) -> bool:
+        """Tell whether somebody may have been in a slice before, as happens where what links them landed since."""
+        hashes = keys.hash()
+        is_back = bool(hashes.is_in(self._met.implode()).any())
+        self._met = pl.concat([self._met, hashes])
+        return is_back
+
+    def _read(
+        self, whole: pl.DataFrame, dirty: pl.Series, blocks: Closure, version: datetime, closing: float
+    ) -> "_Load":
         before = self._store.journeys(whole["ident_key"])
         large = self._rules.stitching.large_customer
         kept = without_large(whole, before, dirty, large, self._defer) if self._defer else whole
@@ -165,7 +196,7 @@ class _Batch:
         facts = self._store.facts_apart(load.select("ident_key", "group"))
         if not load.is_empty():
             self._sizes.learn(load.height, facts.height)
-        return _Load(load, before, facts)
+        return _Load(load, before, facts, blocks, version, closing)
 
     def _write(self, read: "_Group", blocks: Closure, version: datetime) -> None:
         rules, store, clock = self._rules, self._store, self._clock
@@ -210,11 +241,18 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What was read of customers: themselves with their `group`, their journeys before, their facts by group."""
+    """
+    What was read of customers of a slice: themselves with their `group`, their journeys before, their facts by group.
+
+    `closing` are the seconds in which the slice's blocks were found, with its first load.
+    """
 
     identities: pl.DataFrame
     before: pl.DataFrame
     facts: FactsApart
+    blocks: Closure
+    version: datetime
+    closing: float
 
     def groups(self) -> Iterator[_Group]:
         """Hand out the groups in the order of writing; each once."""
@@ -230,7 +268,14 @@ class _Stopwatch:
         self.seconds: dict[str, float] = {}
         self._since = perf_counter()
 
-    def lap(self, part: str) -> None:
+    def lap(self, part: str, before_it: str = "", took: float = 0.0) -> None:
+        """End a part, before which another may have been waited for, that took so long."""
         now = perf_counter()
-        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
+        waited = now - self._since
         self._since = now
+        if took:
+            self._add(before_it, min(took, waited))
+        self._add(part, max(0.0, waited - took))
+
+    def _add(self, part: str, seconds: float) -> None:
+        self.seconds[part] = self.seconds.get(part, 0.0) + seconds

@@ -1,7 +1,9 @@
 """Reading ahead: in order, one ahead, and no error is lost."""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -13,20 +15,20 @@ LARGE = 10_000
 def test_everything_comes_in_its_order_whether_large_or_small() -> None:
     """Sizes decide by whom something is read, never when it is yielded."""
     wanted = [LARGE, 1, 2, LARGE + 1, LARGE + 2, 3]
-    assert list(read_ahead(wanted, lambda number: number * 2, lambda number: number)) == [2 * n for n in wanted]
-    assert list(read_ahead([], lambda number: number, lambda number: number)) == []
+    assert list(read_ahead(wanted, lambda number: number)) == wanted
+    assert list(read_ahead(list[int](), lambda number: number)) == []
 
 
 def test_the_next_is_read_while_the_present_one_is_at_work() -> None:
     """The second read ends although the caller still holds the first."""
     is_read = threading.Event()
 
-    def read(number: int) -> int:
-        if number == LARGE + 1:
-            is_read.set()
-        return number
+    def reads() -> Iterator[int]:
+        yield LARGE
+        is_read.set()
+        yield LARGE + 1
 
-    found = read_ahead([LARGE, LARGE + 1], read, lambda number: number)
+    found = read_ahead(reads(), lambda number: number)
     assert next(found) == LARGE
     assert is_read.wait(10)
 
@@ -40,22 +42,49 @@ def test_nothing_is_read_two_ahead() -> None:
             asked.append(number)
             yield number
 
-    found = read_ahead(wanted(), lambda number: number, lambda number: number)
+    found = read_ahead(wanted(), lambda number: number)
     next(found)
-    assert asked == [LARGE, LARGE + 1]
     next(found)
-    assert asked == [LARGE, LARGE + 1, LARGE + 2]
+    assert asked in ([LARGE, LARGE + 1], [LARGE, LARGE + 1, LARGE + 2])
 
 
 def test_an_error_is_raised_in_its_turn() -> None:
     """What was read before the error is still worked on, as if nobody had read ahead."""
 
-    def read(number: int) -> int:
-        if number > LARGE:
-            raise ConnectionError("gone")
-        return number
+    def reads() -> Iterator[int]:
+        yield LARGE
+        raise ConnectionError("gone")
 
-    found = read_ahead([LARGE, LARGE + 1], read, lambda number: number)
+    found = read_ahead(reads(), lambda number: number)
     assert next(found) == LARGE
     with pytest.raises(ConnectionError, match="gone"):
         next(found)
+
+
+def test_what_follows_something_small_is_read_by_the_caller_when_everything_before_is_done() -> None:
+    done: list[int] = []
+    readers: list[tuple[threading.Thread, list[int]]] = []
+
+    def reads() -> Iterator[int]:
+        for number in (LARGE, 0, LARGE):
+            readers.append((threading.current_thread(), list(done)))
+            yield number
+
+    done.extend(read_ahead(reads(), lambda number: number))
+    assert readers[1][0] is not threading.current_thread()
+    assert readers[2] == (threading.current_thread(), [LARGE, 0])
+
+
+def test_nothing_is_being_read_after_it_was_closed() -> None:
+    """Who gives up in the middle and begins again has no thread of before beside him."""
+    ended: list[bool] = []
+
+    def reads() -> Iterator[int]:
+        yield LARGE
+        time.sleep(0.2)
+        ended.append(True)
+        yield LARGE
+
+    with closing(read_ahead(reads(), lambda number: number)) as found:
+        next(found)
+    assert ended == [True]
