@@ -27,6 +27,7 @@ PARTS = (
     "closure",
     "read",
     "compute",
+    "ledger",
     "write",
     "publish",
     "batch",
