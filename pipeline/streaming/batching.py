@@ -138,16 +138,24 @@ class BatchPolicy:
 @dataclass(frozen=True, slots=True)
 class SweepPolicy:
     """
-    When to look for lost announcements: at the start, then every `interval` when idle, at the latest every fifth.
+    When to look for lost announcements: soon after the start, then every `interval` if idle, at the latest every fifth.
 
-    Under load nearly everything that a sweep would find is announced already and waits in the queue.
+    Under load nearly everything that a sweep would find is announced already and waits in the queue. That holds at the
+    start above all: what has landed while nobody stitched is announced in records that are only on their way here.
     """
 
     interval: timedelta
     overdue: int = 5
+    settling: timedelta = timedelta(seconds=2)
 
-    def is_due(self, since_last: timedelta | None, *, is_idle: bool) -> bool:
-        """Decide; `since_last` is None before the first sweep."""
-        if since_last is None:
-            return True
-        return since_last >= (self.interval if is_idle else self.interval * self.overdue)
+    def is_due(self, since_last: timedelta | None, since_turn: timedelta, *, is_idle: bool) -> bool:
+        """
+        Decide.
+
+        Args:
+            since_last: How long ago a sweep ended that found no more; None: none has.
+            since_turn: For how long it has been this worker's turn to sweep.
+            is_idle: Whether no announcement waits.
+        """
+        since, interval = (since_turn, self.settling) if since_last is None else (since_last, self.interval)
+        return since >= (interval if is_idle else self.interval * self.overdue)

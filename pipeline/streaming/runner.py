@@ -111,6 +111,7 @@ class BatchRunner:
         self._given_up = False
         self._stopping = False
         self._swept_at: float | None = None
+        self._turn_at: float | None = None
         self._took = timedelta(0)
         self._idled = timedelta(0)
         self._age: timedelta | None = None
@@ -283,7 +284,10 @@ class BatchRunner:
 
     def _sweep_is_due(self) -> bool:
         if self._sweeps is None or not self._sweeps.is_ours():
-            self._swept_at = None
+            self._swept_at = self._turn_at = None
             return False
-        since = None if self._swept_at is None else timedelta(seconds=time.monotonic() - self._swept_at)
-        return self._sweeps.policy.is_due(since, is_idle=not self._waiting)
+        now = time.monotonic()
+        self._turn_at = now if self._turn_at is None else self._turn_at
+        since = None if self._swept_at is None else timedelta(seconds=now - self._swept_at)
+        turn = timedelta(seconds=now - self._turn_at)
+        return self._sweeps.policy.is_due(since, turn, is_idle=not self._waiting)

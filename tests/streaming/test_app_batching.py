@@ -96,10 +96,13 @@ def test_every_chunk_is_taken_in_order_and_no_limit_is_passed_by_company(sizes: 
         left = left[taken:]
 
 
-def test_sweeps_at_the_start_then_when_idle_and_at_last_under_load() -> None:
-    policy = SweepPolicy(timedelta(seconds=60))
-    assert policy.is_due(None, is_idle=False)
-    assert not policy.is_due(timedelta(seconds=59), is_idle=True)
-    assert policy.is_due(timedelta(seconds=60), is_idle=True)
-    assert not policy.is_due(timedelta(seconds=299), is_idle=False)
-    assert policy.is_due(timedelta(seconds=300), is_idle=False)
+def test_sweeps_soon_after_the_start_then_when_idle_and_at_last_under_load() -> None:
+    policy, long = SweepPolicy(timedelta(seconds=60)), timedelta(hours=1)
+    assert not policy.is_due(None, timedelta(seconds=1), is_idle=True)
+    assert policy.is_due(None, timedelta(seconds=2), is_idle=True)
+    assert not policy.is_due(None, timedelta(seconds=299), is_idle=False)
+    assert policy.is_due(None, timedelta(seconds=300), is_idle=False)
+    assert not policy.is_due(timedelta(seconds=59), long, is_idle=True)
+    assert policy.is_due(timedelta(seconds=60), long, is_idle=True)
+    assert not policy.is_due(timedelta(seconds=299), long, is_idle=False)
+    assert policy.is_due(timedelta(seconds=300), long, is_idle=False)

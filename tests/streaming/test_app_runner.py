@@ -212,10 +212,10 @@ async def test_a_stop_tells_when_work_still_hangs() -> None:
         gate.set()
 
 
-async def test_sweeps_first_and_alternates_with_batches_while_there_is_more() -> None:
+async def test_sweeps_when_idle_and_alternates_with_batches_while_there_is_more() -> None:
     work = Work()
     work.more_sweeps = 4
-    sweeps = Sweeps(SweepPolicy(timedelta(hours=1)), lambda: True)
+    sweeps = Sweeps(SweepPolicy(timedelta(hours=1), settling=SOON), lambda: True)
     async with running(work, max_size=1, sweeps=sweeps) as (_, source):
         source.offer(1, 2)
         await until(lambda: work.sweeps == 5 and len(source.acknowledged) == 2)
@@ -225,7 +225,10 @@ async def test_sweeps_first_and_alternates_with_batches_while_there_is_more() ->
 
 async def test_only_the_worker_whose_turn_it_is_sweeps() -> None:
     work, is_ours = Work(), [False]
-    async with running(work, sweeps=Sweeps(SweepPolicy(timedelta(hours=1)), lambda: is_ours[0])) as (_, source):
+    async with running(work, sweeps=Sweeps(SweepPolicy(timedelta(hours=1), settling=SOON), lambda: is_ours[0])) as (
+        _,
+        source,
+    ):
         source.offer(1)
         await until(lambda: source.acknowledged == [1])
         assert work.sweeps == 0
