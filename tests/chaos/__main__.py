@@ -21,7 +21,7 @@ from bench.servers import end_with_children
 from pipeline.cli.errors import CommandError
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
-from tests.chaos.schedule import ALL, REST_S, wrong_in
+from tests.chaos.schedule import ALL, REST_S, absent_in, wrong_in
 
 COUNTS = [name for name, value in vars(Verdict()).items() if isinstance(value, int)]
 
@@ -81,10 +81,15 @@ def main(words: Iterable[str]) -> int:
     require_kafka(parser, "faults need Apache Kafka")
     # Ended from outside it still stops what it started.
     end_with_children()
+    plans = [plan_of(seed, arguments) for seed in range(arguments.seed, arguments.seed + arguments.seeds)]
+    for plan in plans:
+        if absent := [name for fault in plan.faults for name in absent_in(fault, (*plan.workers, *plan.brokers))]:
+            there = ", ".join((*plan.workers, *plan.brokers))
+            parser.error(f"argument --faults: seed {plan.seed} has no {', '.join(absent)}; there are {there}")
     results: list[dict[str, Any]] = []
-    for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-        results.append(_result(plan_of(seed, arguments)))
-        say(f"seed {seed}: {'clean' if results[-1]['clean'] else 'NOT CLEAN'}")
+    for plan in plans:
+        results.append(_result(plan))
+        say(f"seed {plan.seed}: {'clean' if results[-1]['clean'] else 'NOT CLEAN'}")
     clean = all(result["clean"] for result in results)
     sums = {name: sum(result.get(name, 0) for result in results) for name in (*COUNTS, "acknowledged", "seconds")}
     click.echo(json.dumps({"clean": clean, **sums, "seeds": results}))

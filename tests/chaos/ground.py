@@ -52,7 +52,7 @@ class Layout:
     @staticmethod
     def planned(land: int, stitch: int, nodes: int, clocks: str = "") -> "Layout":
         """Return a layout on free ports."""
-        workers = [f"land-{n}" for n in range(1, land + 1)] + [f"stitch-{n}" for n in range(1, stitch + 1)]
+        workers = worker_names(land, stitch)
         names = NODES[:nodes]
         ways = [f"{client}>{node}" for client in (*workers, LOAD) for node in names]
         pairs = [*ways, *(f"{worker}>warehouse" for worker in workers)]
@@ -74,6 +74,11 @@ class Layout:
     def write(self, folder: Path) -> None:
         """Leave it where the installation looks for it."""
         (folder / CONFIG).write_text(json.dumps(asdict(self)))
+
+
+def worker_names(land: int, stitch: int) -> list[str]:
+    """Return the names of so many workers, as the supervisor calls them."""
+    return [f"land-{n}" for n in range(1, land + 1)] + [f"stitch-{n}" for n in range(1, stitch + 1)]
 
 
 def clock_file(folder: Path, part: str) -> Path:

@@ -16,7 +16,7 @@ from pipeline.streaming.announcing import land_group, stitch_group
 from tests.chaos.checker import Evidence, judge
 from tests.chaos.field import Field, clock_library, new_field
 from tests.chaos.gathering import IDENTITY, accounting_of, evidence_of, witness
-from tests.chaos.ground import Layout
+from tests.chaos.ground import NODES, Layout, worker_names
 from tests.chaos.ledger import read_ledger
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.rebalances import Generation, generations
@@ -65,6 +65,16 @@ class Plan:
     faults: Sequence[str] = ()
     rest_s: float = REST_S
     keep: Path | None = None
+
+    @property
+    def workers(self) -> list[str]:
+        """Names of the workers."""
+        return worker_names(self.land, self.stitch)
+
+    @property
+    def brokers(self) -> Sequence[str]:
+        """Names of the brokers."""
+        return NODES[: self.nodes]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ they play every fault. Times do not depend on how fast anything recovers: the sa
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
@@ -87,6 +88,12 @@ def wrong_in(words: str) -> str:
     if colon and not re.fullmatch(r"\d+(\.\d+)?", seconds):
         return "has no number of seconds after its colon"
     return ""
+
+
+def absent_in(words: str, present: Collection[str]) -> list[str]:
+    """Return whom a named fault means, as `kill land-3`, that is not among the workers and brokers there are."""
+    named = re.findall(r"\b[a-z]+-[1-9]\b", words.partition(":")[0])
+    return [name for name in named if name not in present]
 
 
 def dealt(seed: int, nodes: int) -> list[str]:

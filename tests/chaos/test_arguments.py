@@ -18,6 +18,8 @@ from tests.chaos.schedule import ALL, wrong_in
         ("--faults", "nonsense", "the faults are: "),
         ("--faults", "kill land:soon", "no number of seconds"),
         ("--faults", ",", "no fault is named"),
+        ("--faults", "kill land-3", "seed 1 has no land-3; there are land-1, stitch-1, broker"),
+        ("--faults", "kill land,hole stitch-2>broker:9", "seed 1 has no stitch-2"),
     ],
 )
 def test_what_makes_no_run_is_refused(capsys: pytest.CaptureFixture[str], option: str, given: str, told: str) -> None:
