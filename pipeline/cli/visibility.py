@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 import polars as pl
 
@@ -21,6 +22,7 @@ from pipeline.cli.watermarks import Spot, Watermarks
 from pipeline.config import ClickHouseSettings, Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import DirtyAnnouncer, stitch_group
+from pipeline.streaming.beside import Beside
 from pipeline.streaming.publishing import KafkaWriter
 from pipeline.warehouse.accounting import PartitionAccount, count_parked, read_accounts, uncovered
 from pipeline.warehouse.connection import connect
@@ -48,6 +50,7 @@ class Behind:
 
 
 Report = Callable[[Behind], None]
+Answer = TypeVar("Answer")
 
 
 class Visibility:
@@ -74,7 +77,8 @@ class Visibility:
         rules_version: int | None = None,
     ) -> None:
         patience_s = min(PATIENCE_S, max(SHORTEST_ANSWER_S, timeout_s))
-        require_answer(place_of(settings.clickhouse.url.get_secret_value()), patience_s)
+        self._place, self._patience_s = place_of(settings.clickhouse.url.get_secret_value()), patience_s
+        require_answer(self._place, patience_s)
         self._settings = effective(settings, rules_version)
         self._watermarks = watermarks
         self._deadline = time.monotonic() + timeout_s
@@ -111,7 +115,7 @@ class Visibility:
         while True:
             if behind := self._poll(partial(self._not_stitched, self._watermarks.high([STITCH_DIRTY]))):
                 return behind
-            stale = store.stale_identifiers(MOST_STALE)
+            stale = self._asked(lambda: store.stale_identifiers(MOST_STALE))
             if stale.is_empty():
                 return []
             found = Behind("identifiers whose results may be old", len(stale), "the sweep announced them again")
@@ -146,9 +150,21 @@ class Visibility:
         return _summed("records not landed", behind.values())
 
     def _accounts(self, log_id: str) -> dict[Spot, PartitionAccount]:
-        accounts = read_accounts(self._client)
+        accounts = self._asked(lambda: read_accounts(self._client))
         self.lost = sum(account.lost for account in accounts)
         return {(account.topic, account.partition): account for account in accounts if account.log_id == log_id}
+
+    def _asked(self, question: Callable[[], Answer]) -> Answer:
+        """
+        Ask the warehouse, however long it takes while it lives.
+
+        Raises:
+            CommandError: If it falls silent meanwhile; the question is then left to itself.
+        """
+        asking = Beside("asking the warehouse", question)
+        while not asking.ends_within(self._patience_s):
+            require_answer(self._place, self._patience_s)
+        return asking.result()
 
     def _not_stitched(self, targets: Mapping[Spot, int]) -> list[Behind]:
         group = stitch_group(self._settings.kafka, self._settings.stitching.rules_version)

@@ -35,6 +35,11 @@ class Beside(Generic[Found]):
         """Wait until it has ended, however."""
         self._thread.join()
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait so long, and tell whether it has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def result(self) -> Found:
         """Wait, and return what was found or raise why not."""
         self.end()

@@ -3,13 +3,16 @@
 import socket
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
 from pipeline.cli import account, clickhouse, visibility
+from pipeline.cli.errors import CommandError
 from pipeline.cli.runfile import PartRun, Run
 from pipeline.cli.status import _advice
-from pipeline.config import ClickHouseSettings
+from pipeline.cli.watermarks import Watermarks
+from pipeline.config import ClickHouseSettings, Settings
 from tests.cli.conftest import Command
 
 PATIENCE_S = 0.3
@@ -39,6 +42,24 @@ def test_a_hanging_warehouse_is_named_soon(
     assert "does not answer (no word in 0.3 s)" in said
     assert f"http://{hanging}" in said
     assert "secret" not in said
+
+
+def test_a_question_is_not_waited_for_when_the_warehouse_falls_silent_meanwhile(
+    hanging: str, fresh_database: ClickHouseSettings
+) -> None:
+    settings = Settings(clickhouse=fresh_database)
+    look = visibility.Visibility(settings, cast(Watermarks, None), 60.0, lambda _: None)
+
+    def slow() -> str:
+        time.sleep(2 * PATIENCE_S)
+        return "slow but alive"
+
+    assert look._asked(slow) == "slow but alive"
+    look._place = f"http://{hanging}"
+    began = time.monotonic()
+    with pytest.raises(CommandError, match="does not answer"):
+        look._asked(lambda: time.sleep(20))
+    assert time.monotonic() - began < 10
 
 
 def test_wait_keeps_to_its_time_when_kafka_is_away(
