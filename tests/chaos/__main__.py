@@ -65,9 +65,9 @@ def _result(plan: Plan) -> dict[str, Any]:
         return {"seed": plan.seed, "clean": False, "error": str(error)}
 
 
-def main(words: Iterable[str]) -> int:
-    """Run the seeds and print the result."""
-    parser = argparse.ArgumentParser(prog="make chaos", description="Faults on Apache Kafka, and a checker.")
+def the_parser() -> argparse.ArgumentParser:
+    """Return what reads the words of the command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Faults on Apache Kafka, and a checker.")
     parser.add_argument("--seed", type=int, default=1, help="first seed")
     parser.add_argument("--seeds", type=whole(1), default=1, help="how many seeds, one after the other")
     parser.add_argument("--rate", type=positive, default=100.0, help="records a second")
@@ -77,6 +77,12 @@ def main(words: Iterable[str]) -> int:
     parser.add_argument("--faults", type=faults, default=[], help="these instead: `kill land,freeze warehouse:60`")
     parser.add_argument("--rest", type=not_negative, default=REST_S, help="seconds from the end of a fault to the next")
     parser.add_argument("--keep", type=Path, help="leave logs and ledgers in this folder")
+    return parser
+
+
+def main(words: Iterable[str]) -> int:
+    """Run the seeds and print the result."""
+    parser = the_parser()
     arguments = parser.parse_args([*words])
     require_kafka(parser, "faults need Apache Kafka")
     # Ended from outside it still stops what it started.

@@ -111,7 +111,7 @@ class Nemesis:
         add_partitions(bootstrap, topic, len(admin.list_topics(topic, timeout=30).topics[topic].partitions) + 2)
 
     def storm(self, _target: str) -> None:
-        """Let strangers join the landing group and vanish, half of them without a word."""
+        """Let strangers join the landing group and vanish, two of three without a word."""
         self._help(self._join_and_vanish)
 
     def roll(self, _target: str) -> None:

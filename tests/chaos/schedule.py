@@ -2,7 +2,8 @@
 The schedule: which fault when, from a seed alone.
 
 All faults there are form a deck. Ten seeds in a row (1 to 10, 11 to 20, …) deal one shuffle of it, so that together
-they play every fault. Times do not depend on how fast anything recovers: the same seed hurts at the same offsets.
+they play every fault; who has several brokers rolls them at the end. Times do not depend on how fast anything recovers:
+the same seed hurts at the same offsets.
 """
 
 import re
@@ -98,9 +99,11 @@ def absent_in(words: str, present: Collection[str]) -> list[str]:
 
 def dealt(seed: int, nodes: int) -> list[str]:
     """Return the faults of a seed, as a word and a role."""
-    deck = [*ONE_NODE, OF_BROKERS] if nodes > 1 else [*ONE_NODE]
+    # One deck for all ten, whoever of them has several brokers, or some faults would come twice and others never.
+    deck = [*ONE_NODE]
     Random((seed - 1) // SEEDS_OF_A_DECK).shuffle(deck)
-    return [*ALWAYS, *deck[(seed - 1) % SEEDS_OF_A_DECK :: SEEDS_OF_A_DECK]]
+    own = deck[(seed - 1) % SEEDS_OF_A_DECK :: SEEDS_OF_A_DECK]
+    return [*ALWAYS, *own, OF_BROKERS] if nodes > 1 else [*ALWAYS, *own]
 
 
 def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, rest_s: float = REST_S) -> list[Fault]:

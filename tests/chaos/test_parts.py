@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.__main__ import plan_of, the_parser
 from tests.chaos.field import clock_leftovers
 from tests.chaos.ground import Layout
 from tests.chaos.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, Account, Ledger, read_ledger
 from tests.chaos.nemesis import BEGIN, END
 from tests.chaos.proxy import Pair, Proxies, Trouble
 from tests.chaos.rebalances import generation_of
-from tests.chaos.schedule import ALWAYS, LASTS_S, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
+from tests.chaos.schedule import ALL, ALWAYS, LASTS_S, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
 from tests.chaos.sending import POISONS, Load
 from tests.chaos.watching import Samples, arrived, port_opened, recovery_of
 from tests.kafka.servers import free_ports
@@ -35,11 +36,13 @@ def test_a_schedule_follows_from_its_seed_and_not_from_the_clock() -> None:
 
 
 def test_ten_seeds_in_a_row_play_every_fault() -> None:
-    for first in (1, 11):
-        played = [words for seed in range(first, first + SEEDS_OF_A_DECK) for words in dealt(seed, nodes=1)]
-        assert set(played) == {*ONE_NODE, *ALWAYS}
+    as_it_comes = the_parser().parse_args([])
+    for first in (1, 11, 21):
+        plans = [plan_of(seed, as_it_comes) for seed in range(first, first + SEEDS_OF_A_DECK)]
+        played = [words for plan in plans for words in dealt(plan.seed, plan.nodes)]
+        assert set(played) == ALL
         assert all(played.count(words) == SEEDS_OF_A_DECK for words in ALWAYS)
-    assert "roll brokers" in [words for seed in range(1, 11) for words in dealt(seed, nodes=3)]
+        assert all(played.count(words) == 1 for words in ONE_NODE)
 
 
 def test_the_nemesis_knows_every_fault_and_ends_what_lasts() -> None:
