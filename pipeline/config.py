@@ -98,6 +98,17 @@ class KafkaSettings(_Group):
         description="Feeders wait while a partition has more unread (0: no wait; the embedded broker sets it).",
     )
 
+    @model_validator(mode="after")
+    def _fit_together(self) -> "KafkaSettings":
+        if 2 * self.heartbeat_interval > self.session_timeout:
+            raise ValueError(
+                "heartbeat_interval must be at most half of session_timeout (a third is usual), or every worker counts "
+                "as dead between two signs of life"
+            )
+        if self.min_insync_replicas > self.replication:
+            raise ValueError("min_insync_replicas must not exceed replication, or no record ever counts as written")
+        return self
+
 
 class ClickHouseSettings(_Group):
     """How everything reaches the warehouse."""
