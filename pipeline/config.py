@@ -101,10 +101,7 @@ class KafkaSettings(_Group):
     @model_validator(mode="after")
     def _fit_together(self) -> "KafkaSettings":
         if 2 * self.heartbeat_interval > self.session_timeout:
-            raise ValueError(
-                "heartbeat_interval must be at most half of session_timeout (a third is usual), or every worker counts "
-                "as dead between two signs of life"
-            )
+            raise ValueError("heartbeat_interval must be at most half of session_timeout; a third is usual")
         if self.min_insync_replicas > self.replication:
             raise ValueError("min_insync_replicas must not exceed replication, or no record ever counts as written")
         return self
