@@ -5,16 +5,14 @@ Tests share one warehouse and stay apart by database (`fresh_database`); they sh
 names of topics and groups, or take a broker of their own (`make_broker`).
 """
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
-from pydantic import SecretStr
 
 from pipeline.config import ClickHouseSettings
 from tests.embedded.servers import BrokerServer, WarehouseServer, new_broker, new_warehouse
-from tests.migrated import MigratedDatabases
+from tests.migrated import MigratedDatabases, new_database
 
 MakeBroker = Callable[[Mapping[str, int]], BrokerServer]
 
@@ -47,17 +45,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseSer
 @pytest.fixture
 def empty_database(warehouse: WarehouseServer) -> Iterator[ClickHouseSettings]:
     """Settings of a new database without any table; it goes with the test."""
-    from pipeline.warehouse.connection import connect
-
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    server = ClickHouseSettings(url=SecretStr(f"{warehouse.url}/default"))
-    client = connect(server)
-    client.command(f"CREATE DATABASE {name}")
-    try:
-        yield ClickHouseSettings(url=SecretStr(f"{warehouse.url}/{name}"))
-    finally:
-        client.command(f"DROP DATABASE {name} SYNC")
-        client.close()
+    with new_database(warehouse.url) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,19 @@ _WRITTEN_BY_MIGRATION = ("schema_migrations", "rules", "rules_progress", "active
 _SCHEMA = "SELECT groupArray((name, uuid, create_table_query)) FROM (SELECT * FROM system.tables WHERE database = "
 
 
+@contextmanager
+def new_database(url: str) -> Iterator[ClickHouseSettings]:
+    """Settings of a new database without any table, on the warehouse of an address; it is dropped at the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    server = connect(ClickHouseSettings(url=SecretStr(f"{url}/default")))
+    server.command(f"CREATE DATABASE {name}")
+    try:
+        yield ClickHouseSettings(url=SecretStr(f"{url}/{name}"))
+    finally:
+        server.command(f"DROP DATABASE {name} SYNC")
+        server.close()
+
+
 class MigratedDatabases:
     """
     The migrated databases of one warehouse; all are dropped at the end.

@@ -1,6 +1,5 @@
 """A shop over the real warehouse whose touchpoints are told by hand and whose metrics are read back."""
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,12 +7,12 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from pydantic import SecretStr
 
 from pipeline.config import ClickHouseSettings
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.migrate import migrate
 from tests.embedded.servers import WarehouseServer
+from tests.migrated import new_database
 from tests.streaming.test_stitcher import Shop, make_shop
 
 START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
@@ -70,16 +69,11 @@ class Told:
 @pytest.fixture(scope="package")
 def metric_database(warehouse: WarehouseServer) -> Iterator[ClickHouseSettings]:
     """One database with all views for all tests of this package; making the views anew for each would take longer."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    client = connect(ClickHouseSettings(url=SecretStr(f"{warehouse.url}/default")))
-    client.command(f"CREATE DATABASE {name}")
-    settings = ClickHouseSettings(url=SecretStr(f"{warehouse.url}/{name}"))
-    migrating = connect(settings)
-    migrate(migrating)
-    migrating.close()
-    yield settings
-    client.command(f"DROP DATABASE {name} SYNC")
-    client.close()
+    with new_database(warehouse.url) as settings:
+        migrating = connect(settings)
+        migrate(migrating)
+        migrating.close()
+        yield settings
 
 
 @pytest.fixture
