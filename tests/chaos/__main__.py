@@ -9,6 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +22,7 @@ from bench.servers import end_with_children
 from pipeline.cli.errors import CommandError
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
-from tests.chaos.schedule import ALL, REST_S, absent_in, wrong_in
+from tests.chaos.schedule import ALL, REST_S, absent_in, unfit_for, wrong_in
 
 COUNTS = [name for name, value in vars(Verdict()).items() if isinstance(value, int)]
 
@@ -39,6 +40,19 @@ def faults(text: str) -> list[str]:
     if wrong := [f"{fault!r} {reason}" for fault in named if (reason := wrong_in(fault))]:
         raise argparse.ArgumentTypeError(f"{'; '.join(wrong)}; the faults are: {', '.join(sorted(ALL))}")
     return named
+
+
+def keeping(text: str) -> Path:
+    """Return the folder that logs and ledgers are left in, made now: a run of minutes must not end for want of it."""
+    folder = Path(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f"nothing can be left in {text!r} ({error.strerror}); name a folder that may be written"
+        ) from error
 
 
 def plan_of(seed: int, arguments: argparse.Namespace) -> Plan:
@@ -76,7 +90,7 @@ def the_parser() -> argparse.ArgumentParser:
     parser.add_argument("--brokers", type=int, choices=[0, 1, 3], default=0, help="0: as the seed says")
     parser.add_argument("--faults", type=faults, default=[], help="these instead: `kill land,freeze warehouse:60`")
     parser.add_argument("--rest", type=not_negative, default=REST_S, help="seconds from the end of a fault to the next")
-    parser.add_argument("--keep", type=Path, help="leave logs and ledgers in this folder")
+    parser.add_argument("--keep", type=keeping, help="leave logs and ledgers in this folder")
     return parser
 
 
@@ -92,6 +106,8 @@ def main(words: Iterable[str]) -> int:
         if absent := [name for fault in plan.faults for name in absent_in(fault, (*plan.workers, *plan.brokers))]:
             there = ", ".join((*plan.workers, *plan.brokers))
             parser.error(f"argument --faults: seed {plan.seed} has no {', '.join(absent)}; there are {there}")
+        if unfit := next(filter(None, (unfit_for(fault, plan.nodes) for fault in plan.faults)), ""):
+            parser.error(f"argument --faults: seed {plan.seed}: {unfit}")
     results: list[dict[str, Any]] = []
     for plan in plans:
         results.append(_result(plan))

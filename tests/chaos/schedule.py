@@ -97,6 +97,13 @@ def absent_in(words: str, present: Collection[str]) -> list[str]:
     return [name for name in named if name not in present]
 
 
+def unfit_for(words: str, nodes: int) -> str:
+    """Return why a named fault is none with so many brokers; empty if it is one."""
+    if words.partition(":")[0] == OF_BROKERS and nodes == 1:
+        return f"{OF_BROKERS!r} restarts several brokers in turn, and there is one; give --brokers 3, or `term broker`"
+    return ""
+
+
 def dealt(seed: int, nodes: int) -> list[str]:
     """Return the faults of a seed, as a word and a role."""
     # One deck for all ten, whoever of them has several brokers, or some faults would come twice and others never.

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chaos.__main__ import main
-from tests.chaos.schedule import ALL, wrong_in
+from tests.chaos.schedule import ALL, unfit_for, wrong_in
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,10 @@ from tests.chaos.schedule import ALL, wrong_in
         ("--faults", ",", "no fault is named"),
         ("--faults", "kill land-3", "seed 1 has no land-3; there are land-1, stitch-1, broker"),
         ("--faults", "kill land,hole stitch-2>broker:9", "seed 1 has no stitch-2"),
+        ("--faults", "roll brokers", "seed 1: 'roll brokers' restarts several brokers in turn, and there is one"),
+        ("--faults", "kill land,roll brokers:30", "give --brokers 3"),
+        ("--keep", "/proc/nowhere", "nothing can be left in '/proc/nowhere'"),
+        ("--keep", "/dev/null", "name a folder that may be written"),
     ],
 )
 def test_what_makes_no_run_is_refused(capsys: pytest.CaptureFixture[str], option: str, given: str, told: str) -> None:
@@ -29,6 +33,11 @@ def test_what_makes_no_run_is_refused(capsys: pytest.CaptureFixture[str], option
     said = capsys.readouterr().err.splitlines()[-1]
     assert f"argument {option}: " in said
     assert told in said
+
+
+def test_several_brokers_may_be_rolled() -> None:
+    assert unfit_for("roll brokers:30", 3) == ""
+    assert unfit_for("kill broker", 1) == ""
 
 
 def test_all_faults_may_be_named_and_one_worker_or_broker_of_several() -> None:
