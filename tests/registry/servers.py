@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import child_environment
+from tests.absent import not_here
 from tests.registry.obtain import runner
 
 START_S = 120
@@ -27,7 +28,7 @@ def real_registry(folder: Path) -> Iterator[str]:
     """Run Apicurio Registry with its data in memory; gives the address of its Confluent API."""
     jar, java = runner(), shutil.which("java")
     if jar is None or java is None:
-        pytest.skip("no schema registry here: `make registry` gets it (needs java 17 and mvn)")
+        not_here("no schema registry here", "run `make registry` (needs java 17 and mvn)")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
