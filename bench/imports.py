@@ -25,7 +25,8 @@ from bench.arguments import whole
 from bench.run import machine
 from bench.servers import Servers
 from pipeline.cli.feeding import open_importer
-from pipeline.config import KafkaSettings, Settings, spare_collections
+from pipeline.config import Settings, spare_collections
+from pipeline.config_kafka import KafkaSettings
 from pipeline.producers.blocks import import_blocks
 from pipeline.producers.feeder import BULK_LINGER, Feeder
 from pipeline.producers.importing import ImportReport

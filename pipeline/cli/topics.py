@@ -12,7 +12,7 @@ from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.reach import part_settings, reach
 from pipeline.cli.watermarks import Watermarks
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
 
 TIMEOUT_S = 30.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.embedded.folder import FolderInUse, FolderLock
 from pipeline.embedded.librdkafka import LibrdkafkaMissing

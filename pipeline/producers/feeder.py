@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.backpressure import LagLedger, StallWatch, Target
 from pipeline.producers.errors import ConsumersStalledError

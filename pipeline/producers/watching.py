@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.producers.backpressure import Target, Unread
 from pipeline.producers.errors import BrokerUnavailableError
 

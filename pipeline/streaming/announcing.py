@@ -15,7 +15,7 @@ from typing import Protocol
 import polars as pl
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import STITCH_DIRTY
 from pipeline.contracts.updates import KEY_BYTES, encode_dirty
 from pipeline.streaming.publishing import Outgoing, RecordWriter

@@ -15,7 +15,8 @@ import faust
 from faust.exceptions import ConsumerNotStarted
 from faust.serializers.schemas import Schema
 
-from pipeline.config import KafkaSettings, Settings
+from pipeline.config import Settings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import land_group, stitch_group
 from pipeline.streaming.batching import LONGEST_BREATH, BatchPolicy, SweepPolicy

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import polars as pl
 from confluent_kafka import KafkaException, Producer
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import JOURNEYS_UPDATED
 from pipeline.contracts.updates import encode_journey_updates
 

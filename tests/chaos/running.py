@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.streaming.announcing import land_group, stitch_group
 from tests.chaos.checker import Evidence, judge
 from tests.chaos.field import Field, clock_library, new_field

@@ -20,7 +20,7 @@ import psutil
 
 from pipeline.cli.errors import CommandError
 from pipeline.cli.watermarks import Watermarks
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import stitch_group
 from tests.chaos.field import Field

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.streaming.app import LAND_FETCH_BYTES
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.runner import Delivery

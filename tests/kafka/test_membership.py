@@ -11,7 +11,8 @@ from pathlib import Path
 
 from aiokafka.protocol.group import HeartbeatRequest
 
-from pipeline.config import KafkaSettings, child_environment
+from pipeline.config import child_environment
+from pipeline.config_kafka import KafkaSettings
 from pipeline.streaming.runner import Delivery
 from pipeline.streaming.transport.membership import UNKNOWN_MEMBER, Fenced
 from tests.kafka.brokers import Broker

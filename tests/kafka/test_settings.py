@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 
 
 def made_topic(bootstrap: str, topic: str) -> str:

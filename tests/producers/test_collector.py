@@ -14,7 +14,8 @@ from aiohttp import encode_basic_auth
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
-from pipeline.config import KafkaSettings, Settings
+from pipeline.config import Settings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.touchpoint import decode_touchpoint
 from pipeline.observability.health import Health
 from pipeline.observability.metrics import Metrics

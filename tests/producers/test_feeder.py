@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.errors import BrokerUnavailableError, ConsumersStalledError
 from pipeline.producers.feeder import Feeder, partition_of

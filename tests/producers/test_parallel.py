@@ -11,7 +11,8 @@ import orjson
 import psutil
 import pytest
 
-from pipeline.config import KafkaSettings, Settings
+from pipeline.config import Settings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.touchpoint import decode_touchpoint
 from pipeline.producers import parallel
 from pipeline.producers.importing import ImportReport
@@ -73,7 +74,8 @@ def test_a_broken_archive_is_told_with_its_line(tmp_path: Path, make_broker: Mak
 PROGRAM = """
 import sys
 
-from pipeline.config import KafkaSettings, Settings
+from pipeline.config import Settings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.producers.importing import ImportReport
 from pipeline.producers.parallel import import_in_parallel
 

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from pipeline.cli.guard import run
 from pipeline.cli.visibility import Visibility
 from pipeline.cli.watermarks import Watermarks
-from pipeline.config import ClickHouseSettings, IdentitySettings, KafkaSettings, Settings
+from pipeline.config import ClickHouseSettings, IdentitySettings, Settings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.encoding import record_writer
 from pipeline.contracts.examples import example_of
 from pipeline.contracts.schemas import family_schema, fields_of, schema_of, writer_schema

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.streaming.app import add_agent, build_faust
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.runner import Delivery

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import JOURNEYS_UPDATED, STITCH_DIRTY
 from pipeline.contracts.updates import decode_dirty, decode_journey_update
 from pipeline.embedded.mock_cluster import MockCluster

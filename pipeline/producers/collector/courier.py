@@ -16,7 +16,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.backpressure import RECORD_OVERHEAD_BYTES, LagLedger, Target
 from pipeline.producers.collector.answers import RequestRefused

@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn, Self
 
 import orjson
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.reasons import Problem, Reason
 from pipeline.producers.admission import LARGEST_EVENT_BYTES, Admission, Refused, too_large
 from pipeline.producers.errors import ProducerError

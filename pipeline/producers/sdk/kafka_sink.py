@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from pipeline.config import KafkaSettings
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
 from pipeline.producers.errors import ProducerError
 from pipeline.producers.feeder import Feeder
