@@ -1,6 +1,7 @@
 """The settings of Kafka: how it is reached, how consumers behave, and how the topics that we create are kept."""
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +21,14 @@ class KafkaSettings(Group):
     replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that we create.")
     min_insync_replicas: int = Field(1, ge=1, le=9, description="Replicas that must have a record before it counts.")
     retention: Duration = Field(timedelta(days=7), description="How long touchpoint topics keep records.")
+    journeys_cleanup_policy: Literal["compact", "compact,delete", "delete"] = Field(
+        "compact",
+        description="cleanup.policy of journeys.updated: compact keeps the newest record of every journey for ever, "
+        "with delete records go by age. Touchpoint topics have delete: records of one key are many touchpoints.",
+    )
+    journeys_retention: Duration = Field(
+        timedelta(days=30), description="How long journeys.updated keeps records, where its policy has delete."
+    )
     instance_id: str = Field(
         "",
         max_length=200,

@@ -1,30 +1,31 @@
 """`throughline topics`: the Kafka topics that the pipeline reads and writes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from pipeline.cli.errors import CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.reach import part_settings, reach
+from pipeline.cli.topics_plan import GROWING, TIMEOUT_S, differences, plan_topics, settings_there
 from pipeline.cli.watermarks import Watermarks
 from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
-
-TIMEOUT_S = 30.0
-# A packed record of `stitch.dirty` is 64 kB; old ones are of no use, since the sweep finds what they announced.
-DIRTY_RETENTION_MS = 86_400_000
-# Broker's limit on one batch: the largest record that producers send, with room for the batch's own header.
-BATCH_ROOM_BYTES = 65_536
+from pipeline.embedded.mock_cluster import is_embedded_log
 
 
-@click.group(epilog=examples("throughline topics list", "throughline topics create --dry-run"))
+@click.group(
+    epilog=examples(
+        "throughline topics list", "throughline topics create --dry-run", "throughline topics grow --partitions 12"
+    )
+)
 def topics() -> None:
-    """Show or create the Kafka topics."""
+    """Show or create the Kafka topics, or give them more partitions."""
 
 
 @topics.command("list", epilog=examples("throughline topics list", "throughline topics list --json"))
@@ -52,45 +53,71 @@ def list_topics(invocation: Invocation, *, as_json: bool) -> None:
 @shared
 def create_topics(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
     """
-    Create the topics that are missing, with the partitions, replicas and retention of the settings.
+    Create the topics that are missing, as the settings say.
 
     For a Kafka of your own, before the workers start. The embedded broker has its topics already. Topics that exist
-    are left as they are.
+    are left as they are; where they differ from the settings, that is said.
     """
     kafka = part_settings(invocation).kafka
+    wanted = plan_topics(kafka)
     with Watermarks(kafka.bootstrap) as watermarks:
-        wanted = plan_topics(kafka)
         there = watermarks.partitions(topic.topic for topic in wanted)
+        is_embedded = is_embedded_log(watermarks.log_id())
     missing = [topic for topic in wanted if topic.topic not in there]
     if missing and not dry_run:
+        if is_embedded:
+            raise _for_embedded(kafka.bootstrap)
         _create(kafka, missing)
+    settings = {} if is_embedded else settings_there(kafka.bootstrap, there)
+    differing = {
+        topic.topic: told
+        for topic in wanted
+        if topic.topic in there and (told := differences(topic, there[topic.topic], settings.get(topic.topic, {})))
+    }
     if as_json:
-        print_json({"created": [] if dry_run else _names(missing), "missing": _names(missing), "there": sorted(there)})
+        created = [] if dry_run else _names(missing)
+        print_json(
+            {"created": created, "missing": _names(missing), "there": sorted(there), "differing": differing},
+        )
         return
     for topic in missing:
         done = "would create" if dry_run else "created"
         click.echo(f"{done} {topic.topic}: {topic.num_partitions} partitions, {topic.config}")
     click.echo(f"{len(there)} topics were there already")
+    for name, told in differing.items():
+        click.echo(f"left as it is: {name} has {'; '.join(told)}", err=True)
 
 
-def plan_topics(kafka: KafkaSettings) -> list[NewTopic]:
-    """Return every topic as it should be: touchpoints kept for a while, journeys compacted."""
-    shared_by_all = {
-        "min.insync.replicas": str(kafka.min_insync_replicas),
-        "max.message.bytes": str(kafka.max_record_bytes + BATCH_ROOM_BYTES),
-    }
-    retention = {"cleanup.policy": "delete", "retention.ms": str(int(kafka.retention.total_seconds() * 1000))}
-    policies: dict[str, dict[str, str]] = {
-        **dict.fromkeys(TOUCHPOINT_TOPICS, retention),
-        STITCH_DIRTY: {"cleanup.policy": "delete", "retention.ms": str(DIRTY_RETENTION_MS)},
-        JOURNEYS_UPDATED: {"cleanup.policy": "compact"},
-        CX_SIGNALS: retention,
-    }
-    return [_new(kafka, name, {**shared_by_all, **policy}) for name, policy in policies.items()]
+@topics.command(
+    "grow",
+    epilog=examples("throughline topics grow --partitions 12 --dry-run", "throughline topics grow --partitions 12"),
+)
+@click.option("--partitions", required=True, type=click.IntRange(1, 1024), help="What each topic is to have.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@shared
+def grow_topics(invocation: Invocation, *, partitions: int, dry_run: bool, as_json: bool) -> None:
+    """
+    Give touchpoint topics and stitch.dirty more partitions, while everything runs.
 
-
-def _new(kafka: KafkaSettings, name: str, config: dict[str, str]) -> NewTopic:
-    return NewTopic(name, num_partitions=kafka.partitions, replication_factor=kafka.replication, config=config)
+    Workers see them within half a minute and divide them anew. No result depends on it: records of one key may lie in
+    two partitions from then on, and order comes from the touchpoints themselves. There is no way back to fewer.
+    journeys.updated stays as it is, for a compacted topic must keep every key where it is.
+    """
+    bootstrap = part_settings(invocation).kafka.bootstrap
+    with Watermarks(bootstrap) as watermarks:
+        there = watermarks.partitions(GROWING)
+        if is_embedded_log(watermarks.log_id()):
+            raise _for_embedded(bootstrap)
+    growing = {name: number for name, number in there.items() if number < partitions}
+    if growing and not dry_run:
+        _grow(bootstrap, growing, partitions)
+    if as_json:
+        print_json({"grown": {} if dry_run else growing, "partitions": partitions, "there": there})
+        return
+    for name, number in growing.items():
+        click.echo(f"{'would grow' if dry_run else 'grew'} {name}: {number} to {partitions} partitions")
+    click.echo(f"{len(there) - len(growing)} topics have {partitions} partitions or more already")
 
 
 def _names(missing: list[NewTopic]) -> list[Any]:
@@ -112,3 +139,25 @@ def _create(kafka: KafkaSettings, missing: list[NewTopic]) -> None:
                     where=kafka.bootstrap,
                     remedy="check THROUGHLINE_KAFKA__REPLICATION and the rights of this user",
                 ) from error
+
+
+def _grow(bootstrap: str, names: Iterable[str], partitions: int) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    wanted = [NewPartitions(name, partitions) for name in names]
+    for name, future in admin.create_partitions(wanted, request_timeout=TIMEOUT_S).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            raise CommandError(
+                f"topic {name} cannot be given {partitions} partitions: {error.args[0].str()}",
+                where=bootstrap,
+                remedy="check the rights of this user",
+            ) from error
+
+
+def _for_embedded(bootstrap: str) -> CommandError:
+    return CommandError(
+        "the embedded broker has the topics that it was started with",
+        where=bootstrap,
+        remedy="`throughline down`, then `throughline up` with THROUGHLINE_KAFKA__PARTITIONS",
+    )

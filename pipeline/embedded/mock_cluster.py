@@ -26,6 +26,8 @@ _BACKLOG = 256
 # `rd_kafka_mock_cluster_s` begins with `char id[32]`: the cluster id that Metadata tells, by default from a pointer.
 _CLUSTER_ID_BYTES = 32
 _CLUSTER_ID_PREFIX = b"mockCluster"
+# An id that Kafka makes has 22 characters, ours more.
+_LOG_PREFIX, _LOG_DIGITS = "log-", 24
 
 # A group's first members wait this long for company: small, for nobody here starts hundreds of consumers.
 DEFAULT_REBALANCE_DELAY_MS = 100
@@ -34,6 +36,11 @@ DEFAULT_REBALANCE_DELAY_MS = 100
 PRODUCE, FETCH, METADATA, OFFSET_COMMIT, JOIN_GROUP = 0, 1, 3, 8, 11
 # Error codes of the Kafka protocol; librdkafka's own negative -195 closes the connection instead.
 NOT_LEADER, REQUEST_TIMED_OUT, COORDINATOR_NOT_AVAILABLE, TOPIC_REFUSED, CLOSE_CONNECTION = 6, 7, 15, 29, -195
+
+
+def is_embedded_log(log_id: str) -> bool:
+    """Return whether a log's id is of a broker of this kind, which leaves requests of administrators unanswered."""
+    return log_id.startswith(_LOG_PREFIX) and len(log_id) == len(_LOG_PREFIX) + _LOG_DIGITS
 
 
 class BrokerFailed(Exception):  # noqa: N818 - the name says what happened
@@ -139,7 +146,7 @@ class MockCluster:
         memory = ctypes.string_at(self._cluster, _CLUSTER_ID_BYTES)
         if not memory.startswith(_CLUSTER_ID_PREFIX):
             return uuid.uuid4().hex[: _CLUSTER_ID_BYTES - 1]
-        log_id = f"log-{uuid.uuid4().hex[:24]}"
+        log_id = f"{_LOG_PREFIX}{uuid.uuid4().hex[:_LOG_DIGITS]}"
         ctypes.memmove(self._cluster, log_id.encode().ljust(_CLUSTER_ID_BYTES, b"\0"), _CLUSTER_ID_BYTES)
         return log_id
 
