@@ -19,7 +19,7 @@ from pipeline.streaming.records import Chunk
 from pipeline.streaming.runner import Delivery
 from pipeline.streaming.transport import TransportLimits
 from tests.kafka.brokers import Broker
-from tests.streaming.kafka import committed, kafka_settings, new_name, produce, reading, trickle, until
+from tests.streaming.kafka import committed, kafka_settings, new_name, produce, reading, trickle, until, until_committed
 
 
 def offsets(chunks: list[Chunk]) -> list[int]:
@@ -252,20 +252,20 @@ async def test_a_zombie_can_neither_finish_nor_commit_what_another_has_taken(clu
         await until(lambda: bool(held))
         frozen, thaw = _freeze(zombie.consumer._thread)
         async with reading(kafka, group, topic, finishing(taken)):
-            await until(lambda: set(offsets(taken)) == set(range(30)), 40)
+            await until(lambda: set(offsets(taken)) == set(range(30)))
             await asyncio.to_thread(produce, cluster.bootstrap, topic, [b"y"] * 30)
-            await until(lambda: committed(cluster.bootstrap, group, topic) == 60, 20)
+            await until_committed(cluster.bootstrap, group, topic, 60)
             # It wakes and goes on as if nothing had happened: what it holds ends at offset 30.
             thaw()
             await frozen
             for delivery in held:
                 delivery.acknowledge()
             await zombie.consumer.force_commit()
-            await until(lambda: all(delivery.is_void() for delivery in held), 20)
+            await until(lambda: all(delivery.is_void() for delivery in held))
             assert committed(cluster.bootstrap, group, topic) == 60
         # The other is gone, and it takes the partition again without anybody's help.
         await asyncio.to_thread(produce, cluster.bootstrap, topic, [b"z"] * 10)
-        await until(lambda: bool(held) and held[-1].chunk.last_offset == 69, 30)
+        await until(lambda: bool(held) and held[-1].chunk.last_offset == 69)
         assert min(delivery.chunk.first_offset for delivery in held if not delivery.is_void()) >= 60
 
 
@@ -276,7 +276,7 @@ def _freeze(thread: object) -> "tuple[asyncio.Future[None], Callable[[], None]]"
     gate = threading.Event()
 
     async def stand_still() -> None:
-        gate.wait(60)
+        gate.wait(150)
 
     frozen = asyncio.ensure_future(thread.call_thread(stand_still))  # type: ignore[attr-defined]
     return frozen, gate.set

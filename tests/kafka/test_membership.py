@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from aiokafka.protocol.group import HeartbeatRequest
+from faust.types import TP
 
 from pipeline.config import child_environment
 from pipeline.config_kafka import KafkaSettings
@@ -159,3 +160,20 @@ async def test_a_named_worker_that_was_silent_too_long_joins_again_under_its_nam
         await until(lambda: sum(len(delivery.chunk.records) for delivery in held) == 5, 30)
         await until(lambda: committed(apache.bootstrap, group, topic) == 5, 30)
         assert not app.crashed
+
+
+async def test_one_that_is_no_member_any_more_commits_nothing_though_the_group_is_empty(apache: Broker) -> None:
+    topic, group, held = new_name("topic"), new_name("group"), list[Delivery]()
+    apache.create_topic(topic, 1)
+    produce(apache.bootstrap, topic, [b"x"] * 5)
+    async with reading(kafka_settings(apache.bootstrap), group, topic, held.append) as app:
+        await until(lambda: bool(held))
+        thread = app.consumer._thread
+
+        async def leave_and_commit() -> bool:
+            """Leave the group, and commit before the partitions are taken away, as a zombie that was thrown out may."""
+            await thread._ensure_consumer()._coordinator._maybe_leave_group()
+            return bool(await thread._commit({TP(topic, 0): 3}))
+
+        assert not await thread.call_thread(leave_and_commit)
+        assert committed(apache.bootstrap, group, topic) is None

@@ -69,7 +69,7 @@ def committed(bootstrap: str, group: str, topic: str, partition: int = 0) -> int
     """Return what a group has committed, None if nothing."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     try:
-        (place,) = consumer.committed([TopicPartition(topic, partition)], timeout=5)
+        (place,) = consumer.committed([TopicPartition(topic, partition)], timeout=30)
     finally:
         consumer.close()
     return place.offset if place.offset >= 0 else None

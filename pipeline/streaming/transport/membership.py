@@ -11,6 +11,10 @@ to one that was merely silent for too long, which then joins anew, and "fenced" 
 Whoever takes the leader's place is not told that it leads, and aiokafka lets only leaders watch for partitions that
 are added; so here everybody does. The broker knows who leads, and rebalances when that one joins again.
 
+*No commit without a name.* Between the moment when a consumer learns that it was thrown out and the moment when its
+partitions are taken from it aiokafka would commit as a consumer outside of any group. The broker takes that when the
+group happens to be empty, its members between two sessions: a zombie's old offset would stand in the place of a newer.
+
 *Ending the predecessor*, where the broker has no static membership (the embedded one): a worker notes its member id in
 a file, and its successor says good-bye in its name. Whoever starts workers with such a file must not run two at once.
 """
@@ -19,7 +23,8 @@ import asyncio
 import logging
 from pathlib import Path
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownMemberIdError
+from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 
 from pipeline.streaming.foreign import Foreign
@@ -69,6 +74,9 @@ class Membership:
         await self._send(LeaveGroupRequest(group, member))
 
     async def _send_request(self, request: Foreign) -> Foreign:
+        no_member = self._coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID
+        if isinstance(request, OffsetCommitRequest) and no_member:
+            raise UnknownMemberIdError(self._coordinator.group_id)
         joins = isinstance(request, JoinGroupRequest)
         if joins and not request._member_id and self._coordinator._group_instance_id is not None:
             request._member_id = self._former
