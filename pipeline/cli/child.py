@@ -33,6 +33,8 @@ TOLD_SILENT_PROBES = 2
 MOST_SILENT_PROBES = 13
 # Long enough to finish the batch in hand; what is not finished by then is landed again from Kafka.
 END_PATIENCE_S = 8.0
+# Of the line with which a part dies.
+MOST_WORDS = 300
 
 
 class State(StrEnum):
@@ -190,7 +192,16 @@ class Child:
         self._back_off = self._back_off.after_death(now - self._born)
         delay_s = self._back_off.delay_s()
         self._again_at, self.state = now + delay_s, State.BACKING_OFF
-        return f"{self.part.name} died ({self.last_exit}); starting it again in {delay_s:g} s; see {self.part.log}"
+        words = self._last_words() if was is State.STARTING else ""
+        told = f"{self.part.name} died ({self.last_exit}); starting it again in {delay_s:g} s; see {self.part.log}"
+        return f"{told}: {words}" if words else told
+
+    def _last_words(self) -> str:
+        """Return the last line that it wrote; one that dies before it is ready mostly says there why."""
+        with self.part.log.open("rb") as stream:
+            stream.seek(self._log_offset)
+            lines = stream.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")[:MOST_WORDS]
 
     def _is_stuck(self) -> bool:
         """Ask whether it lives; parts can die within a process that runs on."""

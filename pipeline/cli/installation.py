@@ -8,7 +8,6 @@ stay over restarts, so that addresses, tokens and above all `ident_key` (which d
 import json
 import secrets
 import socket
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +23,6 @@ EMBEDDED, KAFKA = "embedded", "kafka"
 # Below the range that the kernel gives to outgoing connections (32768 and up): a port kept over a restart must not
 # be taken by somebody's connection in between.
 PORTS = range(20_000, 32_000)
-# An earlier process of ours, killed a moment ago, may not be quite gone.
-PORT_PATIENCE_S = 5.0
-_PORT_POLL_S = 0.1
 
 
 @dataclass
@@ -128,30 +124,16 @@ def keep_installation(
     return kept
 
 
-def require_kept_ports(folder: Path, parts: Iterable[str]) -> None:
-    """
-    See that nobody else has taken the folder's ports meanwhile: addresses stay, for others were told them.
-
-    Args:
-        folder: The data folder; nothing of it runs.
-        parts: Names of the parts that are to have the port that the folder keeps for them.
-
-    Raises:
-        CommandError: If one is taken; another port is for the owner to choose.
-    """
-    kept = read_installation(folder)
-    ports = {part: kept.ports[part] for part in parts if part in kept.ports} if kept else {}
-    deadline = time.monotonic() + PORT_PATIENCE_S
-    while taken := {part: port for part, port in ports.items() if not _is_free(port)}:
-        if time.monotonic() > deadline:
-            told = ", ".join(f"{HOST}:{port} ({part})" for part, port in taken.items())
-            raise CommandError(
-                "somebody else listens on a port of this folder, and its addresses stay as they were told",
-                where=told,
-                remedy=f"end what listens there (`ss -ltnp` shows it); or take {', '.join(taken)} out of `ports` in "
-                f"{folder / INSTALLATION_FILE}: another port is chosen then, and whoever uses the old one must be told",
-            )
-        time.sleep(_PORT_POLL_S)
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on a port of the loopback now."""
+    with socket.socket() as probe:
+        # As servers do: a port with connections in TIME_WAIT from our own last run counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def _credentials(folder: Path) -> Credentials:
@@ -163,21 +145,10 @@ def _credentials(folder: Path) -> Credentials:
 
 def _free_port(kept: int | None, taken: set[int]) -> int:
     """Return the kept port while it is free, else a free one."""
-    if kept is not None and _is_free(kept):
+    if kept is not None and is_free(kept):
         return kept
     for _ in range(200):
         port = secrets.choice(PORTS)
-        if port not in taken and _is_free(port):
+        if port not in taken and is_free(port):
             return port
     raise CommandError("no free port found", where=f"{HOST}, {PORTS.start}–{PORTS.stop - 1}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: a port with connections in TIME_WAIT from our own last run counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True

@@ -129,8 +129,11 @@ def _collector_environment(installation: Installation, settings: Settings) -> di
 def _membership(folder: Path, installation: Installation, settings: Settings, name: str) -> dict[str, str]:
     """Return what lets a worker that is started again take its partitions back at once, on either broker."""
     if installation.broker == KAFKA:
-        return {environment_name("kafka", "instance_id"): name}
-    own = {environment_name("kafka", "membership_file"): str(folder / "members" / name)}
+        return {environment_name("kafka", "instance_id"): name, environment_name("kafka", "membership_file"): ""}
+    own = {
+        environment_name("kafka", "membership_file"): str(folder / "members" / name),
+        environment_name("kafka", "instance_id"): "",
+    }
     for key, value in _EMBEDDED_SESSION.items():
         if key not in settings.kafka.model_fields_set:
             own[environment_name("kafka", key)] = value

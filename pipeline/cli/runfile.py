@@ -52,6 +52,8 @@ class Run:
     supervisor_pid: int = 0
     supervisor_started: float = 0.0
     notices: list[Notice] = field(default_factory=list)
+    settings: dict[str, str] | None = None
+    """What was set when it was started, of secrets the digest; None: by a release that did not write it down."""
 
     def write(self, folder: Path) -> None:
         """Replace the file in one step."""

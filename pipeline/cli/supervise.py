@@ -9,9 +9,11 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.installation import keep_installation, require_kept_ports
+from pipeline.cli.given import told
+from pipeline.cli.installation import keep_installation
 from pipeline.cli.lifecycle import describe_run
 from pipeline.cli.plan import common_environment, first_run, fixed_ports, part_names, plan_parts, port_names
+from pipeline.cli.ports import require_ports
 from pipeline.cli.processes import spawn, started_at
 from pipeline.cli.rules_file import names_with_rules, read_rules_file
 from pipeline.cli.runfile import Run
@@ -36,9 +38,10 @@ def supervise(folder: Path, settings: Settings, broker: str, land: int, stitch: 
     hash_key = settings.identity.hash_key.get_secret_value()
     ports = port_names(names, broker)
     fixed = fixed_ports(settings, names)
-    require_kept_ports(folder, [name for name in ports if name not in fixed])
+    require_ports(folder, ports, fixed)
     installation = keep_installation(folder, ports, hash_key, fixed, broker)
     run = first_run(installation, names)
+    run.settings = told(settings)
     run.supervisor_pid = os.getpid()
     run.supervisor_started = started_at(run.supervisor_pid) or 0.0
     parts = plan_parts(folder, installation, settings, names, read_rules_file(folder))
@@ -57,6 +60,17 @@ def supervise(folder: Path, settings: Settings, broker: str, land: int, stitch: 
     drain = _drainer(folder, run, common_environment(folder, installation))
     Supervisor(folder, run, parts, drain, _say, replan).keep_running(lambda: _welcome(folder, run))
     _say("stopped")
+
+
+def require_ports_of(folder: Path, settings: Settings, broker: str, land: int, stitch: int) -> None:
+    """
+    See that an installation that is about to start can have its ports.
+
+    Raises:
+        CommandError: If it cannot; says which, who has it, and what to do.
+    """
+    names = names_with_rules(part_names(land, stitch), read_rules_file(folder))
+    require_ports(folder, port_names(names, broker), fixed_ports(settings, names))
 
 
 def _say(text: str) -> None:

@@ -207,7 +207,7 @@ class Supervisor:
                 last_exit=child.last_exit,
             )
             for child in children
-            if child.pid and not child.part.is_task
+            if child.pid and (not child.part.is_task or (child.last_exit and not child.is_settled))
         ]
         if self._stop_orders:
             self._run.state = "stopping"

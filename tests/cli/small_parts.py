@@ -1,7 +1,8 @@
 """An installation of tiny parts, so that the supervisor's own rules are tested in fractions of a second.
 
-`python -m tests.cli.small_parts DIR [kafka]` supervises; each part is a real process that says it is ready, writes down
-how it was started and stopped, and lives until it is told to end. With `kafka` the broker's log outlives its process.
+`python -m tests.cli.small_parts DIR [kafka|dying|refusing]` supervises; each part is a real process that says it is
+ready, writes down how it was started and stopped, and lives until it is told to end. With `kafka` the broker's log
+outlives its process; with `dying` and `refusing` a worker ends as soon as it is started, with exit code 1 or 2.
 """
 
 import sys
@@ -41,6 +42,9 @@ def tiny_part(folder: Path, name: str, needs: tuple[str, ...] = (), kind: str = 
     return Part(name, argv, folder / f"{name}.log", needs)
 
 
+ENDING = {"dying": 1, "refusing": 2}
+
+
 def main(folder: Path, kind: str) -> None:
     import os
 
@@ -53,6 +57,9 @@ def main(folder: Path, kind: str) -> None:
         Part("topics", (sys.executable, "-c", TOPICS, str(folder)), folder / "topics.log", ("broker",), is_task=True),
         *(tiny_part(folder, name, ("broker", "migrate")) for name in ("land-1", "stitch-1", "collector")),
     ]
+    if kind in ENDING:
+        end = f"import sys; print('no such thing'); sys.exit({ENDING[kind]})"
+        parts[4] = replace(parts[4], argv=(sys.executable, "-c", end))
     run = Run("k", "c", "h", "w", [], [], kind)
     run.supervisor_pid, run.supervisor_started = os.getpid(), started_at(os.getpid()) or 0
 

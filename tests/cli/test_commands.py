@@ -1,7 +1,6 @@
 """What every command has in common: help with an example, exit codes, and errors that say what to do."""
 
 import json
-import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -205,18 +204,3 @@ def test_a_simulation_is_the_same_bytes_again_and_tells_its_truth(command: Comma
     assert len(lines) > 500
     assert all(json.loads(line)["id"] for line in lines)
     assert command(*arguments, "--out", "no/such/folder.jsonl").code == 2
-
-
-def test_a_port_of_the_folder_that_somebody_took_is_told_and_not_moved(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "shop"
-    kept = keep_installation(folder, ["broker", "warehouse"], "", {})
-    before = (folder / "installation.json").read_text()
-    monkeypatch.setattr("pipeline.cli.installation.PORT_PATIENCE_S", 0.2)
-    with socket.create_server(("127.0.0.1", kept.ports["broker"])):
-        outcome = command("--data", str(folder), "up")
-    assert outcome.code == 1
-    assert f"where: 127.0.0.1:{kept.ports['broker']} (broker)\n" in outcome.err
-    assert "take broker out of `ports`" in outcome.err
-    assert (folder / "installation.json").read_text() == before

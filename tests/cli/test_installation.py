@@ -222,11 +222,21 @@ def test_status_accounts_for_every_record(installation: Installation) -> None:
     assert "unaccounted for 0" in installation("status").out
 
 
-def test_a_second_up_says_what_runs_and_leaves_it_alone(installation: Installation) -> None:
+def test_a_second_up_says_what_runs_and_leaves_it_alone(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = pids(installation.folder)
     again = installation("up", "--detach")
     assert again.code == 0
     assert "already running" in again.out
+    assert again.err == ""
+    monkeypatch.setenv("THROUGHLINE_LANDING__LINGER", "77ms")
+    other = installation("up", "--land", "2", "--stitch", "1")
+    assert other.code == 0
+    assert "THROUGHLINE_LANDING__LINGER is 77ms; it was started with 100ms" in other.err
+    assert "--land 2 was asked for; it runs with 1" in other.err
+    assert "--stitch" not in other.err
+    assert "`throughline down`, then `throughline up`" in other.err
     assert pids(installation.folder) == before
 
 

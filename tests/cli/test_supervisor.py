@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.errors import CommandError
+from pipeline.cli.lifecycle import await_ready
 from pipeline.cli.processes import is_same
 from pipeline.cli.rules_file import LiveRules, write_rules_file
 from pipeline.cli.runfile import PartRun, Run, is_supervised, live_run, read_run
@@ -37,14 +39,21 @@ def is_ready(folder: Path) -> bool:
 
 
 @contextmanager
-def supervised(folder: Path, kind: str) -> Iterator[Path]:
+def starting(folder: Path, kind: str) -> Iterator["subprocess.Popen[bytes]"]:
     supervisor = subprocess.Popen([sys.executable, "-m", "tests.cli.small_parts", str(folder), kind])
     try:
-        eventually(lambda: is_ready(folder))
-        yield folder
+        eventually(lambda: is_supervised(folder))
+        yield supervisor
     finally:
         supervisor.kill()
         supervisor.wait()
+
+
+@contextmanager
+def supervised(folder: Path, kind: str) -> Iterator[Path]:
+    with starting(folder, kind):
+        eventually(lambda: is_ready(folder))
+        yield folder
 
 
 @pytest.fixture
@@ -179,6 +188,20 @@ def test_a_stopped_supervisor_is_killed_by_down_after_its_patience(
     assert stop(folder)
     assert not is_supervised(folder)
     assert not any(is_same(process.pid, process.started) for process in run.processes)
+
+
+@pytest.mark.parametrize(("kind", "exit_code"), [("dying", 1), ("refusing", 2)])
+def test_whoever_waits_for_a_worker_that_dies_at_once_is_told_soon_and_why(
+    tmp_path: Path, kind: str, exit_code: int
+) -> None:
+    with starting(tmp_path, kind) as supervisor:
+        began = time.monotonic()
+        with pytest.raises(
+            CommandError, match=rf"land-1 dies whenever it is started \(exit code {exit_code}\)"
+        ) as told:
+            await_ready(tmp_path, 120, supervisor)
+        assert time.monotonic() - began < 60
+    assert "land-1.log\n    no such thing" in told.value.where
 
 
 def test_leftovers_are_ended_by_pid_and_start_time_only(tmp_path: Path) -> None:
