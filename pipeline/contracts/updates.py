@@ -22,23 +22,28 @@ KEY_BYTES = 16
 
 
 class Dirty(NamedTuple):
-    """Identifiers to compute anew (16 bytes each, concatenated), and the earliest receipt of what named them."""
+    """
+    Identifiers to compute anew (16 bytes each, concatenated).
+
+    With the earliest receipt of what named them, and whether more waited for whoever announced them (None: not told).
+    """
 
     keys: bytes
     received_at_ms: int | None = None
+    more_waits: bool | None = None
 
 
-def encode_dirty(keys: bytes, received_at_ms: int | None = None) -> bytes:
+def encode_dirty(keys: bytes, received_at_ms: int | None = None, more_waits: bool | None = None) -> bytes:
     """Return a record of `stitch.dirty` that announces these identifiers (16 bytes each, concatenated)."""
     if len(keys) % KEY_BYTES:
         raise ValueError(f"{len(keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
-    return _encode("stitch_dirty", {"keys": keys, "received_at": received_at_ms})
+    return _encode("stitch_dirty", {"keys": keys, "received_at": received_at_ms, "more_waits": more_waits})
 
 
 def decode_dirty(value: bytes) -> Dirty:
     """Return what a record of `stitch.dirty` announces."""
     record = _decode(internal_schema("stitch_dirty"), value)
-    dirty = Dirty(record["keys"], record["received_at"])
+    dirty = Dirty(record["keys"], record["received_at"], record["more_waits"])
     if len(dirty.keys) % KEY_BYTES:
         raise ValueError(f"{len(dirty.keys)} bytes are not a whole number of {KEY_BYTES}-byte keys")
     return dirty

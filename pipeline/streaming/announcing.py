@@ -8,7 +8,7 @@ sweep finds it), so the wait ends when nobody makes progress: it can never dead-
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Protocol
 
@@ -95,6 +95,11 @@ class DirtyAnnouncer:
         self._stopping = threading.Event()
         self._looked_at = 0.0
         self._record_bytes = float(KEYS_PER_RECORD * KEY_BYTES)
+        self._more_waits: Callable[[], bool] | None = None
+
+    def ask(self, more_waits: Callable[[], bool]) -> None:
+        """Say with every announcement from now on whether more waits to be landed; asked in the announcing thread."""
+        self._more_waits = more_waits
 
     def announce(self, keys: pl.DataFrame, received_at_ms: int | None) -> None:
         """
@@ -111,7 +116,8 @@ class DirtyAnnouncer:
             return
         partitions = self._writer.partitions(STITCH_DIRTY)
         self._wait_for_readers(partitions)
-        records = list(dirty_records(keys, partitions, received_at_ms))
+        more_waits = None if self._more_waits is None else self._more_waits()
+        records = list(dirty_records(keys, partitions, received_at_ms, more_waits))
         self._writer.write(records)
         written_bytes = sum(len(record.value or b"") for record in records)
         self._record_bytes += (written_bytes / len(records) - self._record_bytes) * 0.2
@@ -136,7 +142,9 @@ class DirtyAnnouncer:
             self._stopping.wait(_LOOK_EVERY_S)
 
 
-def dirty_records(keys: pl.DataFrame, partitions: int, received_at_ms: int | None = None) -> Iterator[Outgoing]:
+def dirty_records(
+    keys: pl.DataFrame, partitions: int, received_at_ms: int | None = None, more_waits: bool | None = None
+) -> Iterator[Outgoing]:
     """Pack identifiers into records of `stitch.dirty`, each to the partition of its event's subject."""
     placed = keys.select(
         partition=pl.col("subject").bin.slice(0, 4).bin.reinterpret(dtype=pl.UInt32, endianness="big") % partitions,
@@ -146,7 +154,7 @@ def dirty_records(keys: pl.DataFrame, partitions: int, received_at_ms: int | Non
         packed = b"".join(group["ident_key"].to_list())
         step = KEYS_PER_RECORD * KEY_BYTES
         for start in range(0, len(packed), step):
-            value = encode_dirty(packed[start : start + step], received_at_ms)
+            value = encode_dirty(packed[start : start + step], received_at_ms, more_waits)
             yield Outgoing(STITCH_DIRTY, None, value, int(str(partition)))
 
 

@@ -39,6 +39,9 @@ LONGEST_QUIET = timedelta(seconds=10)
 # Nothing new for this long, or for twice as long as it took last: what waits is all there is, and resting would gain
 # nothing.
 QUIET = timedelta(seconds=2)
+# The same where whoever brought the newest said that there is no more: what it brought with it is on its way in other
+# partitions.
+QUIET_AFTER_LAST = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,18 @@ class News:
         quiet_for: How long ago the newest of it came.
         gap: How long the newest had been waited for; zero until that is known.
         age: How old the newest was when it came.
+        is_last: Whether whoever brought the newest had no more then.
     """
 
     waited: timedelta
     quiet_for: timedelta = timedelta(0)
     gap: timedelta = timedelta(0)
     age: timedelta = timedelta(0)
+    is_last: bool = False
+
+    def ends_after(self, usual_gap: timedelta) -> timedelta:
+        """Return for how long nothing new has to come until what waits counts as all there is."""
+        return QUIET_AFTER_LAST if self.is_last else max(QUIET, 2 * (self.gap or usual_gap))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +128,9 @@ class BatchPolicy:
         rest = timedelta(0)
         if last:
             rest = min(REST_SHARE * (last.took - SHORT_BATCH), LONGEST_REST, self.max_rest) - last.since
-            rest = min(rest, max(QUIET, 2 * news.gap) - news.quiet_for)
+            rest = min(rest, news.ends_after(timedelta(0)) - news.quiet_for)
         if not (last and last.was_fresh):
-            quiet = min(max(QUIET, 2 * (news.gap or USUAL_GAP)), LONGEST_QUIET)
+            quiet = min(news.ends_after(USUAL_GAP), LONGEST_QUIET)
             rest = max(rest, min(self.max_rest - news.waited, quiet - news.quiet_for))
         return rest
 

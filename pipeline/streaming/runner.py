@@ -45,6 +45,9 @@ class BatchWork(Protocol):
     def age(self, chunk: Chunk) -> timedelta:
         """Return how old what a chunk tells of is; zero if it does not matter. In the event loop, must be quick."""
 
+    def is_last(self, chunk: Chunk) -> bool:
+        """Tell whether whoever brought the chunk had no more then. In the event loop, must be quick."""
+
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Do the batch; when this returns, its chunks are acknowledged."""
 
@@ -61,6 +64,7 @@ class Delivery:
     is_void: Callable[[], bool]
     size: int = 0
     age: timedelta = timedelta(0)
+    is_last: bool = False
     since: float = field(default_factory=time.monotonic)
 
 
@@ -122,7 +126,12 @@ class BatchRunner:
     @property
     def has_work(self) -> bool:
         """Tell whether a batch is at work or chunks wait."""
-        return bool(self._waiting or self._ahead_batch) or not self._idle.is_set() or self._thread.is_busy
+        return self.has_waiting or not self._idle.is_set() or self._thread.is_busy
+
+    @property
+    def has_waiting(self) -> bool:
+        """Tell whether chunks wait behind the batch at work; may be asked from any thread."""
+        return bool(self._waiting or self._ahead_batch)
 
     @property
     def at_work_for(self) -> timedelta | None:
@@ -131,7 +140,9 @@ class BatchRunner:
 
     def accept(self, delivery: Delivery) -> None:
         """Take a chunk; called by an agent, never blocks (the transport bounds what is in flight)."""
-        delivery.size, delivery.age = self._work.size(delivery.chunk), self._work.age(delivery.chunk)
+        chunk = delivery.chunk
+        delivery.size, delivery.age = self._work.size(chunk), self._work.age(chunk)
+        delivery.is_last = self._work.is_last(chunk)
         if self._news_at is not None and delivery.since - self._news_at > _TOGETHER_S:
             self._gap_s = delivery.since - self._news_at
         self._news_at = delivery.since
@@ -265,6 +276,7 @@ class BatchRunner:
             quiet_for=timedelta(seconds=now - newest.since),
             gap=timedelta(seconds=self._gap_s),
             age=newest.age,
+            is_last=newest.is_last,
         )
         last = None
         if self._ended_at is not None:

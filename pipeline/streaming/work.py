@@ -90,6 +90,10 @@ class LandWork:
         written_ms = chunk.records[-1].timestamp if chunk.records else -1
         return timedelta(0) if written_ms < 0 else _age(written_ms)
 
+    def is_last(self, chunk: Chunk) -> bool:  # noqa: ARG002  # of the protocol
+        """Return False: a producer does not say whether it has more."""
+        return False
+
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Land a batch; it is then in the warehouse and announced."""
         self._run(chunks, None, 0.0)
@@ -167,12 +171,12 @@ class StitchWork:
 
     def age(self, chunk: Chunk) -> timedelta:
         """Return how long ago the events were received that the newest announcement of the chunk tells of."""
-        try:
-            received_ms = decode_dirty(chunk.records[-1].value or b"").received_at_ms if chunk.records else None
-        except ValueError:
-            # Not ours; `run` says so.
-            received_ms = None
+        received_ms = _newest(chunk).received_at_ms
         return timedelta(0) if received_ms is None else _age(received_ms)
+
+    def is_last(self, chunk: Chunk) -> bool:
+        """Tell whether nothing more waited to be landed when the newest announcement of the chunk was made."""
+        return _newest(chunk).more_waits is False
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Stitch everybody whom the batch names; but for large customers, their rows are then in and published."""
@@ -262,6 +266,15 @@ def _age(at_ms: int) -> timedelta:
 def _ages_s(received_ms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return how long ago records were received; 0 where a producer's clock, ahead of ours, dated the receipt."""
     return np.maximum(time.time() - received_ms / 1000, 0.0)
+
+
+def _newest(chunk: Chunk) -> Dirty:
+    """Return the newest announcement of a chunk; one that says nothing where there is none or it is not ours."""
+    try:
+        return decode_dirty(chunk.records[-1].value or b"") if chunk.records else Dirty(b"")
+    except ValueError:
+        # `announcements` says so.
+        return Dirty(b"")
 
 
 def announcements(chunks: Sequence[Chunk]) -> list[Dirty]:

@@ -30,7 +30,7 @@ from pipeline.streaming.entry import Refused
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.publishing import JourneyPublisher, KafkaWriter
 from pipeline.streaming.retry import Backoff, Persistence
-from pipeline.streaming.runner import BatchWork
+from pipeline.streaming.runner import BatchRunner, BatchWork
 from pipeline.streaming.vitals import StageSigns, Vitals
 from pipeline.streaming.workthread import WorkThread
 
@@ -53,6 +53,7 @@ class Job:
         let_go: Lets go of the outside when the worker stops.
         beside: What runs beside the work with the Faust app.
         waited: How long it has waited for a broker that was away, so far.
+        meet: Is shown the runner before it runs.
     """
 
     enter: Callable[[], Settings]
@@ -60,6 +61,7 @@ class Job:
     let_go: Callable[[], None] = lambda: None
     beside: Callable[[Foreign], Coroutine[None, None, None]] | None = None
     waited: Callable[[], timedelta] = timedelta
+    meet: Callable[[BatchRunner], None] = lambda _: None
 
 
 def run_worker(role: Role, settings: Settings, *, recorded: bool = False) -> int:
@@ -125,6 +127,7 @@ def _landing(settings: Settings, writer: KafkaWriter, metrics: Metrics) -> Job:
         lambda entered: landing_work(entered, announcer, log_id, metrics),
         announcer.stop,
         beside,
+        meet=lambda runner: announcer.ask(lambda: runner.has_waiting),
     )
 
 
@@ -172,6 +175,7 @@ class Worker:
             return 2 if self._is_refused else 0
         work = self._job.open(self._settings)
         worker = create_app(self._settings, self._role, work, persistence, self._job.waited)
+        self._job.meet(worker.runner)
         if not await self._until(self._wait_for_broker(persistence, worker.topics, partitions_of)):
             return 0
         try:

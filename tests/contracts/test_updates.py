@@ -43,8 +43,8 @@ def encoded(update: dict[str, Any]) -> bytes:
 
 def test_dirty_keys_survive() -> None:
     keys = bytes(range(48))
-    assert decode_dirty(encode_dirty(keys, 1_772_359_440_000)) == (keys, 1_772_359_440_000)
-    assert decode_dirty(encode_dirty(b"")) == (b"", None)
+    assert decode_dirty(encode_dirty(keys, 1_772_359_440_000, more_waits=False)) == (keys, 1_772_359_440_000, False)
+    assert decode_dirty(encode_dirty(b"")) == (b"", None, None)
 
 
 def test_half_a_key_is_refused() -> None:
@@ -75,7 +75,9 @@ def test_many_journeys_are_encoded_as_each_by_itself() -> None:
 
 def test_what_columns_cannot_be_written_of_is_refused() -> None:
     with pytest.raises(ValueError, match="received_at"):
-        encode_columns(fields_of(internal_schema("stitch_dirty")), {"keys": [b""], "received_at": [None]})
+        encode_columns(
+            fields_of(internal_schema("stitch_dirty")), {"keys": [b""], "received_at": [None], "more_waits": [None]}
+        )
 
 
 @pytest.mark.parametrize("value", [b"", b"\xc3\x01", encode_dirty(bytes(16)), encoded(UPDATE)[:-3]])

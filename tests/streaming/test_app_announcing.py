@@ -57,6 +57,32 @@ def test_records_hold_no_more_keys_than_the_limit_and_none_twice() -> None:
     assert {key for _, key in keys_of(records)} == set(keys)
 
 
+class _Writer:
+    """Keeps what is written, for a topic of one partition."""
+
+    def __init__(self) -> None:
+        self.said: list[bool | None] = []
+
+    def write(self, records: Iterable[Outgoing]) -> int:
+        self.said += [decode_dirty(record.value or b"").more_waits for record in records]
+        return len(self.said)
+
+    def partitions(self, topic: str) -> int:
+        assert topic == STITCH_DIRTY
+        return 1
+
+
+def test_an_announcement_says_whether_more_waits_where_it_was_asked_to() -> None:
+    writer, frame = _Writer(), pl.DataFrame({"subject": [bytes(16)], "ident_key": [bytes(16)]}, KEYS)
+    announcer = DirtyAnnouncer(writer)
+    announcer.announce(frame, 1)
+    answers = iter([True, False])
+    announcer.ask(lambda: next(answers))
+    announcer.announce(frame, 1)
+    announcer.announce(frame, 1)
+    assert writer.said == [None, True, False]
+
+
 class TestPatience:
     def test_waits_while_readers_are_behind_and_come_nearer(self) -> None:
         patience = LagPatience(1000, timedelta(seconds=10))

@@ -62,11 +62,23 @@ def test_small_batches_draw_breath_as_long_as_the_last_one_took(took: float, sin
 def test_news_that_is_old_when_it_comes_waits_for_the_rest_of_the_backlog(
     waited: float, gap: float, quiet_for: float, rest: float
 ) -> None:
-    news = News(*(timedelta(seconds=seconds) for seconds in (waited, quiet_for, gap, 6)))
+    second = timedelta(seconds=1)
+    news = News(waited=waited * second, quiet_for=quiet_for * second, gap=gap * second, age=6 * second)
     assert RESTING.patience(1, news) == timedelta(seconds=rest)
     assert RESTING.patience(100, news) == timedelta(0), "a full batch waits for nothing"
     assert RESTING.patience(1, replace(news, age=timedelta(seconds=4))) == timedelta(0), "landing has caught up"
     assert POLICY.patience(1, news) == timedelta(0), "other work never rests"
+
+
+@pytest.mark.parametrize(("quiet_for", "rest"), [(0, 0.5), (0.25, 0.25), (0.5, 0), (1, 0)])
+@pytest.mark.parametrize("gap", [0, 0.5, 4])
+@pytest.mark.parametrize("last", [None, LastBatch(timedelta(seconds=60), timedelta(0))])
+def test_where_nothing_more_waits_the_rest_of_it_is_waited_for(
+    quiet_for: float, rest: float, gap: float, last: LastBatch | None
+) -> None:
+    second = timedelta(seconds=1)
+    news = News(waited=second, quiet_for=quiet_for * second, gap=gap * second, age=6 * second, is_last=True)
+    assert RESTING.patience(1, news, last) == timedelta(seconds=rest)
 
 
 def test_the_first_old_news_after_fresh_news_goes_at_once() -> None:

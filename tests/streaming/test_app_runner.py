@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.streaming.batching import OLD_NEWS, SHORT_BATCH, BatchPolicy, SweepPolicy
+from pipeline.streaming.batching import OLD_NEWS, QUIET, SHORT_BATCH, BatchPolicy, SweepPolicy
 from pipeline.streaming.records import Chunk
 from pipeline.streaming.retry import Backoff, Persistence
 from pipeline.streaming.runner import BatchRunner, Delivery, Sweeps
@@ -35,6 +35,7 @@ class Work:
         self.sweeps = 0
         self.more_sweeps = 0
         self.old: set[int] = set()
+        self.last: set[int] = set()
         self._before = before
 
     def size(self, chunk: Chunk) -> int:
@@ -42,6 +43,9 @@ class Work:
 
     def age(self, chunk: Chunk) -> timedelta:
         return 2 * OLD_NEWS if chunk.first_offset in self.old else timedelta(0)
+
+    def is_last(self, chunk: Chunk) -> bool:
+        return chunk.first_offset in self.last
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         self._before()
@@ -149,6 +153,19 @@ async def test_rests_after_long_work_but_not_after_a_long_wait_for_the_broker(is
         await until(lambda: source.acknowledged == [1, 2])
         seconds = time.monotonic() - ended[0]
     assert (seconds < 1) == is_outage, "it rests three times as long as the batch was too long"
+
+
+async def test_a_last_announcement_is_kept_for_company_for_a_moment_only() -> None:
+    work = Work()
+    work.old, work.last = {1, 2}, {2}
+    async with running(work, max_rest=timedelta(seconds=30)) as (runner, source):
+        began = time.monotonic()
+        source.offer(1, 2)
+        waits = [runner.has_waiting]
+        await until(lambda: source.acknowledged == [1, 2])
+        waits.append(runner.has_waiting)
+    assert waits == [True, False]
+    assert time.monotonic() - began < QUIET.total_seconds()
 
 
 async def test_what_was_revoked_is_not_worked_on() -> None:
