@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 import polars as pl
+from clickhouse_connect.driver.client import Client
 
 from pipeline.config import Settings
 from pipeline.observability.metrics import Metrics
@@ -23,18 +24,26 @@ from pipeline.streaming.work import LandWork, StitchWork
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.facts import FactStore
 from pipeline.warehouse.results import StitchStore
+from pipeline.warehouse.rights import MayNotWrite, connect_to_write
 from pipeline.warehouse.rules import RulesBook, State
 from pipeline.warehouse.rules_making import MakingStore
 
 
 def enter_land(settings: Settings) -> Settings:
     """Let a landing worker begin; see `pipeline.streaming.entry`."""
-    return entry.enter_land(connect(settings.clickhouse), settings)
+    return entry.enter_land(_writer(settings, "touchpoints"), settings)
 
 
 def enter_stitch(settings: Settings, *, recorded: bool) -> Settings:
     """Let a stitching worker begin; see `pipeline.streaming.entry`."""
-    return entry.enter_stitch(connect(settings.clickhouse), settings, recorded=recorded)
+    return entry.enter_stitch(_writer(settings, "stitched"), settings, recorded=recorded)
+
+
+def _writer(settings: Settings, table: str) -> Client:
+    try:
+        return connect_to_write(settings.clickhouse, table)
+    except MayNotWrite as error:
+        raise entry.Refused(str(error)) from error
 
 
 def landing_work(settings: Settings, announcer: Announcer, log_id: Callable[[], str], metrics: Metrics) -> BatchWork:

@@ -16,10 +16,10 @@ import pytest
 from pipeline.config import ClickHouseSettings, IdentitySettings, child_environment
 from pipeline.contracts.schemas import schemas_folder
 from pipeline.streaming.announcing import stitch_group
-from pipeline.warehouse.connection import connect
+from pipeline.warehouse.connection import connect, database_of
 from pipeline.warehouse.facts import FactStore
 from pipeline.warehouse.landing_settings import enter_landing
-from tests.embedded.servers import BrokerServer, new_broker
+from tests.embedded.servers import BrokerServer, WarehouseServer, new_broker
 from tests.streaming.kafka import committed, kafka_settings, new_name, produce
 from tests.warehouse import rows
 
@@ -183,3 +183,18 @@ def test_a_land_worker_with_another_hash_key_ends_with_code_2(
     with worker("land", tmp_path, settings) as refused:
         assert refused.process.wait(60) == 2, refused.log.read_text()
     assert "land worker refused: identity.hash_key is not the key" in refused.log.read_text()
+
+
+def test_a_worker_as_a_user_who_may_only_read_ends_with_code_2_and_one_sentence(
+    warehouse: WarehouseServer, fresh_database: ClickHouseSettings, tmp_path: Path
+) -> None:
+    settings = {
+        "THROUGHLINE_CLICKHOUSE__URL": f"{warehouse.analyst_url}/{database_of(fresh_database)}",
+        "THROUGHLINE_KAFKA__BOOTSTRAP": AWAY,
+        "THROUGHLINE_IDENTITY__HASH_KEY": "a key",
+    }
+    with worker("land", tmp_path, settings) as refused:
+        assert refused.process.wait(60) == 2, refused.log.read_text()
+    log = refused.log.read_text()
+    assert "land worker refused: the warehouse does not let 'analyst' write to http://127.0.0.1" in log
+    assert "Traceback" not in log
