@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.cli.clickhouse import PATIENCE_S, place_of, require_answer
 from pipeline.cli.rules_state import describe_state, effective
-from pipeline.cli.watermarks import Watermarks
+from pipeline.cli.watermarks import Watermarks, require_kafka_answer
 from pipeline.config import Settings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
 from pipeline.streaming.announcing import land_group, stitch_group
@@ -13,6 +13,9 @@ from pipeline.warehouse.accounting import Accounting, account
 from pipeline.warehouse.accounting import Watermarks as Marks
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.rules import RulesBook
+
+# A Kafka that lives says so at once, however busy it is; `status` is for those who see that something is wrong.
+KAFKA_PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def take_account(settings: Settings) -> Account:
         WarehouseUnavailable: If the warehouse goes away meanwhile.
     """
     require_answer(place_of(settings.clickhouse.url.get_secret_value()), PATIENCE_S)
+    require_kafka_answer(settings.kafka.bootstrap, KAFKA_PATIENCE_S)
     settings = effective(settings)
     readers = {topic: land_group(settings.kafka) for topic in TOUCHPOINT_TOPICS}
     readers[STITCH_DIRTY] = stitch_group(settings.kafka, settings.stitching.rules_version)

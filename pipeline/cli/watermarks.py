@@ -1,13 +1,42 @@
 """How far Kafka's partitions go, and how far a consumer group has committed; it joins no group and reads no record."""
 
+import queue
+import threading
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pipeline.cli.errors import CommandError
+from pipeline.embedded.kafka.probe import answers
 
 Spot = tuple[str, int]
 TIMEOUT_S = 10.0
+
+
+def require_kafka_answer(bootstrap: str, patience_s: float) -> None:
+    """
+    See whether any broker is there, before something is asked that may rightly take long.
+
+    Args:
+        bootstrap: Comma-separated host:port list.
+        patience_s: Longest wait for all of them, who are asked at the same time.
+
+    Raises:
+        CommandError: If none of them answers.
+    """
+    addresses = [address.strip() for address in bootstrap.split(",")]
+    answered = queue.SimpleQueue[bool]()
+    for address in addresses:
+        # A thread that nobody waits for: a name that cannot be resolved may take longer than our patience.
+        threading.Thread(target=lambda at=address: answered.put(answers(at, patience_s)), daemon=True).start()
+    deadline = time.monotonic() + patience_s
+    with suppress(queue.Empty):
+        for _ in addresses:
+            if answered.get(timeout=max(0.0, deadline - time.monotonic())):
+                return
+    raise _no_answer(bootstrap, f"no word in {patience_s:g} s" if time.monotonic() >= deadline else "nobody listens")
 
 
 class Watermarks:
@@ -92,8 +121,12 @@ class Watermarks:
     def _unreachable(self, error: KafkaException) -> CommandError:
         fault = error.args[0] if error.args else None
         said = fault.str() if fault is not None and hasattr(fault, "str") else str(error)
-        return CommandError(
-            f"Kafka does not answer ({said})",
-            where=self._bootstrap,
-            remedy="`throughline status` shows whether the broker runs",
-        )
+        return _no_answer(self._bootstrap, said)
+
+
+def _no_answer(bootstrap: str, reason: str) -> CommandError:
+    return CommandError(
+        f"Kafka does not answer ({reason})",
+        where=bootstrap,
+        remedy="`throughline status` shows whether the broker runs",
+    )

@@ -7,13 +7,14 @@ from typing import cast
 
 import pytest
 
-from pipeline.cli import account, clickhouse, visibility
+from pipeline.cli import account, clickhouse, visibility, watermarks
 from pipeline.cli.errors import CommandError
 from pipeline.cli.runfile import PartRun, Run
 from pipeline.cli.status import _advice
 from pipeline.cli.watermarks import Watermarks
 from pipeline.config import ClickHouseSettings, Settings
 from tests.cli.conftest import Command
+from tests.embedded.servers import BrokerServer
 
 PATIENCE_S = 0.3
 # The first command of a process imports for seconds on a busy machine; without a bound these would take minutes.
@@ -75,6 +76,31 @@ def test_wait_keeps_to_its_time_when_kafka_is_away(
         outcome = command("wait", "--timeout", "1.5")
         assert time.monotonic() - began < 6
     assert (outcome.code, f"where: {address}" in outcome.err) == (1, True)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_status_names_a_kafka_that_is_stopped_or_gone_soon(
+    command: Command, fresh_database: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_CLICKHOUSE__URL", fresh_database.url.get_secret_value())
+    with socket.socket() as nobody, socket.create_server(("127.0.0.1", 0)) as stopped:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{(stopped if is_there else nobody).getsockname()[1]}"
+        monkeypatch.setenv("THROUGHLINE_KAFKA__BOOTSTRAP", address)
+        command("status", "--json")  # imports
+        began = time.monotonic()
+        outcome = command("status")
+        # On a busy machine the rest of the command takes its time too.
+        assert time.monotonic() - began < account.KAFKA_PATIENCE_S + 3
+    assert account.KAFKA_PATIENCE_S <= 2
+    said = " ".join(outcome.out.split())
+    assert outcome.code == 1
+    assert f"Kafka does not answer ({'no word in 2 s' if is_there else 'nobody listens'}) at {address}" in said
+
+
+def test_one_broker_of_several_is_enough(broker: BrokerServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stopped:
+        watermarks.require_kafka_answer(f"127.0.0.1:{stopped.getsockname()[1]}, {broker.bootstrap}", 10)
 
 
 def test_status_says_what_to_do_about_a_part_that_is_silent() -> None:
