@@ -8,6 +8,9 @@ whatever goes wrong is told in Maven's own last words. What the jars must be is 
 import shutil
 import subprocess
 import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.config import child_environment
@@ -20,13 +23,14 @@ class MavenFailed(Exception):  # noqa: N818 - the name says what happened
     """Maven is not there or could not get what was asked for: why."""
 
 
-def copy_dependencies(pom: Path, jars: Path) -> None:
+def copy_dependencies(pom: Path, jars: Path, watch: Callable[[str], None] = lambda _: None) -> None:
     """
     Put the dependencies that a POM names into a folder.
 
     Args:
         pom: Names them; it is not changed.
         jars: Where they go; made if it is not there.
+        watch: Called with every line that Maven says, as it says it.
 
     Raises:
         MavenFailed: If they cannot be had.
@@ -35,7 +39,7 @@ def copy_dependencies(pom: Path, jars: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="pom-", dir=jars.parent) as draft:
         # A copy, because Maven may write beside the file that it reads.
         copied = Path(shutil.copy(pom, Path(draft) / "pom.xml"))
-        _run(["-f", str(copied), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], Path(draft))
+        _run(["-f", str(copied), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], Path(draft), watch)
     if not jars.is_dir():
         raise MavenFailed(f"mvn brought nothing of what {pom.name} names")
 
@@ -77,14 +81,45 @@ def run_to_end(command: list[str], folder: Path | None = None) -> subprocess.Com
     )
 
 
-def _run(what: list[str], folder: Path) -> None:
+def _run(what: list[str], folder: Path, watch: Callable[[str], None] = lambda _: None) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise MavenFailed("mvn was not found; install Apache Maven, for example Debian's package maven")
-    try:
-        ended = run_to_end([maven, "-q", "-B", "--strict-checksums", "-Dstyle.color=never", *what], folder)
-    except subprocess.TimeoutExpired as error:
-        raise MavenFailed(f"mvn did not end within {DOWNLOAD_S} s; check the network and try again") from error
-    if ended.returncode:
-        told = "\n".join(f"    {line}" for line in (ended.stdout + ended.stderr).strip().splitlines()[:_TOLD_LINES])
-        raise MavenFailed(f"mvn failed (exit code {ended.returncode}):\n{told}")
+    said: list[str] = []
+    command = [maven, "-B", "--strict-checksums", "-Dstyle.color=never", *what]
+    with _ended_with_us(command, folder) as process:
+        bound = threading.Timer(DOWNLOAD_S, process.kill)
+        bound.start()
+        try:
+            for line in process.stdout or ():
+                said.append(line.rstrip())
+                watch(said[-1])
+            code = process.wait()
+        finally:
+            is_late = not bound.is_alive()
+            bound.cancel()
+    if is_late:
+        raise MavenFailed(f"mvn did not end within {DOWNLOAD_S} s; check the network and try again")
+    if code:
+        lines = [line for line in said if line.startswith("[ERROR]")] or [line for line in said if line.strip()]
+        told = "\n".join(f"    {line}" for line in lines[:_TOLD_LINES])
+        raise MavenFailed(f"mvn failed (exit code {code}):\n{told}")
+
+
+@contextmanager
+def _ended_with_us(command: list[str], folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Run a command that says everything on one stream; it does not outlive the block."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=child_environment({}),
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()

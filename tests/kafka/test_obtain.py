@@ -1,6 +1,10 @@
 """`make kafka` on machines that lack something, and with jars that are not what we name."""
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +13,7 @@ import pytest
 from pipeline.embedded.kafka import obtain as module
 from pipeline.embedded.kafka.jars import KafkaMissing, checksums, find_java, jars_folder, require_jars, wrong_jars
 from pipeline.embedded.kafka.node import new_cluster_id
-from pipeline.embedded.kafka.obtain import obtain
+from pipeline.embedded.kafka.obtain import Progress, describe, obtain
 from pipeline.embedded.kafka.probe import answers
 from tests.kafka.servers import free_ports, require_kafka
 
@@ -66,9 +70,52 @@ def test_jars_that_are_not_those_we_name_are_not_taken_over(program: Program, tm
     )
     with pytest.raises(KafkaMissing, match=r"not what jars.sha256 lists: .*evil.jar"):
         obtain(tmp_path / "kafka")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["bin"], "no draft is left"
+    assert {entry.name for entry in tmp_path.iterdir()} == {"bin", ".kafka.lock"}, "no draft is left"
 
 
+def test_it_says_what_it_gets_from_where_and_how_far_it_is(program: Program, tmp_path: Path) -> None:
+    program("java", JAVA_17)
+    program("mvn", "exit 1")
+    told: list[str] = []
+    with pytest.raises(KafkaMissing):
+        obtain(tmp_path / "kafka", told.append)
+    assert told == [f"getting {describe()} into {tmp_path / 'kafka'}"]
+    assert "org.apache.kafka:kafka_2.13:4.1.1" in told[0]
+    assert f"{len(checksums())} jars" in told[0]
+    now = iter((0.0, 1.0, 9.0, 9.0, 9.0, 10.0))
+    progress = Progress(told.append, lambda: next(now))
+    name = next(iter(checksums()))
+    progress(f"[INFO] Downloading from some: https://there/{name}")
+    progress(f"[INFO] Downloaded from some: https://there/{name} (9 MB at 2 MB/s)")
+    progress(f"[INFO] Copying {list(checksums())[1]} to /here")
+    progress("[INFO] BUILD SUCCESS")
+    assert told[1:] == [f"1 of {len(checksums())} jars"]
+
+
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_one_that_is_ended_leaves_no_draft_for_longer_than_until_the_next(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: signal.Signals
+) -> None:
+    program("java", JAVA_17)
+    program("mvn", 'for word; do case "$word" in -DoutputDirectory=*) out="${word#*=}";; esac; done\n' + MAKE_AND_HANG)
+    monkeypatch.setenv("THROUGHLINE_EMBEDDED__KAFKA_FOLDER", str(tmp_path / "kafka"))
+    getting = subprocess.Popen([sys.executable, "-m", "pipeline.embedded.kafka.obtain"], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (draft := list(tmp_path.glob("**/half.jar"))):
+        assert time.monotonic() < deadline
+        assert getting.poll() is None
+        time.sleep(0.05)
+    getting.send_signal(order)
+    getting.communicate(timeout=30)
+    assert not (tmp_path / "kafka").exists()
+    assert draft[0].exists() is (order == signal.SIGKILL)
+    program("mvn", "exit 1")
+    with pytest.raises(KafkaMissing):
+        obtain(tmp_path / "kafka")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"bin", ".kafka.lock"}
+
+
+MAKE_AND_HANG = '/bin/mkdir -p "$out"; echo x > "$out/half.jar"; exec /bin/sleep 20'
 MAKE_WRONG_JARS = '/bin/mkdir -p "$out"; echo x > "$out/evil.jar"; echo y > "$out/kafka_2.13-4.1.1.jar"'
 
 

@@ -2,20 +2,26 @@
 `make kafka`: gets Apache Kafka by its Maven coordinates into a cache, and checks every jar.
 
 The registry is the one that Maven's own settings name. The jars come into a draft folder first; only when each has
-the checksum that we name does the draft take its place, so that the cache is whole or not there. When nothing
+the checksum that we name does the draft take its place, so that the cache is whole or not there. One process at a time
+does that: whatever lies among the drafts when it begins was left by one that was killed, and goes. When nothing
 changed it takes a fraction of a second and asks nobody.
 
 Last it lets a node start and end once, so that the JVM writes down the classes which it loads: every later start is
 three times as fast. Without that archive everything works all the same.
 """
 
+import fcntl
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 from pipeline.config import EmbeddedSettings, SettingsError, load_settings
 from pipeline.embedded.kafka.jars import (
@@ -33,14 +39,18 @@ from pipeline.embedded.maven import MavenFailed, copy_dependencies
 from pipeline.embedded.process import complain
 
 START_S = 120.0
+_POM = "{http://maven.apache.org/POM/4.0.0}"
+_DOWNLOAD_MB = 45
+_TELL_EVERY_S = 2.0
 
 
-def obtain(folder: Path) -> bool:
+def obtain(folder: Path, say: Callable[[str], None] = lambda _: None) -> bool:
     """
     Make the folder hold exactly the jars that are listed.
 
     Args:
         folder: The cache; replaced as a whole.
+        say: Called with a line for every step that takes time.
 
     Returns:
         False if everything was there already.
@@ -51,11 +61,13 @@ def obtain(folder: Path) -> bool:
     if not wrong_jars(folder):
         return False
     find_java()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as draft:
-        jars = Path(draft) / "jars"
+    with _draft(folder) as draft:
+        if not wrong_jars(folder):  # another process got them while this one waited
+            return False
+        jars = draft / "jars"
+        say(f"getting {describe()} into {folder}")
         try:
-            copy_dependencies(Path(__file__).with_name("pom.xml"), jars)
+            copy_dependencies(Path(__file__).with_name("pom.xml"), jars, Progress(say))
         except MavenFailed as error:
             raise KafkaMissing(f"Apache Kafka cannot be had: {error}") from error
         wrong = wrong_jars(jars)
@@ -66,18 +78,53 @@ def obtain(folder: Path) -> bool:
                 "remove them from Maven's local repository and try again, or mistrust your registry"
             )
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(draft / "replaced")
         jars.rename(folder)
     return True
 
 
-def archive_classes(folder: Path, settings: EmbeddedSettings) -> bool:
+def describe() -> str:
+    """Return what is got, from which coordinates, and how large it is."""
+    dependencies = ElementTree.parse(Path(__file__).with_name("pom.xml")).iter(f"{_POM}dependency")
+    named = [":".join(part.text or "" for part in dependency) for dependency in dependencies]
+    return (
+        f"Apache Kafka: {', '.join(named)} and what they need, {len(checksums())} jars, about {_DOWNLOAD_MB} MB, with "
+        "mvn from the registry that its settings name"
+    )
+
+
+class Progress:
+    """
+    Hears what Maven says and tells how many of the jars have come, every few seconds.
+
+    Args:
+        say: Told in lines.
+        clock: Tells seconds.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._clock = say, clock
+        self._come: set[str] = set()
+        self._told_at = clock()
+
+    def __call__(self, line: str) -> None:
+        """Take note of a line."""
+        if "Download" not in line and "Copying" not in line:
+            return
+        self._come |= {word for word in re.findall(r"[^/\s]+\.jar", line) if word in checksums()}
+        if self._clock() - self._told_at >= _TELL_EVERY_S:
+            self._told_at = self._clock()
+            self._say(f"{len(self._come)} of {len(checksums())} jars")
+
+
+def archive_classes(folder: Path, settings: EmbeddedSettings, say: Callable[[str], None] = lambda _: None) -> bool:
     """
     Let the JVM write down the classes that a node loads, unless that was done.
 
     Args:
         folder: Where the jars are.
         settings: How a node is run.
+        say: Called with a line before what takes time.
 
     Returns:
         Whether the archive is there now; without it a node only starts more slowly.
@@ -85,11 +132,12 @@ def archive_classes(folder: Path, settings: EmbeddedSettings) -> bool:
     archive = folder / ARCHIVE
     if archive.is_file():
         return True
-    with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as draft:
-        written = Path(draft) / ARCHIVE
+    with _draft(folder) as draft:
+        say("letting a node start and end once, so that later ones start three times as fast")
+        written = draft / ARCHIVE
         try:
             own = settings.model_copy(update={"kafka_folder": str(folder)})
-            node = Node(Path(draft), *_free_ports())
+            node = Node(draft, *_free_ports())
             java, *options = prepare(node, own)
             _run_once([java, f"-XX:ArchiveClassesAtExit={written}", *options], node.address)
         except (NodeFailed, OSError, subprocess.TimeoutExpired):
@@ -97,6 +145,21 @@ def archive_classes(folder: Path, settings: EmbeddedSettings) -> bool:
         if written.is_file():
             written.rename(archive)
     return archive.is_file()
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside the cache to one process at a time; it goes afterwards, or when the next begins."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    drafts = folder.with_name(f".{folder.name}.drafts")
+    with folder.with_name(f".{folder.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(drafts, ignore_errors=True)
+        try:
+            drafts.mkdir(mode=0o700)
+            yield drafts
+        finally:
+            shutil.rmtree(drafts, ignore_errors=True)
 
 
 def _run_once(command: list[str], address: str) -> None:
@@ -118,15 +181,26 @@ def _free_ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
+def _say(text: str) -> None:
+    complain(f"kafka: {text}")
+
+
 def main() -> int:
     """Run `make kafka`; return its exit code."""
+    # Ended from outside it takes its draft and Maven with it, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         settings = load_settings().embedded
         folder = jars_folder(settings.kafka_folder)
-        is_new = obtain(folder)
-        archive_classes(folder, settings)
+        is_new = obtain(folder, _say)
+        archive_classes(folder, settings, _say)
     except (KafkaMissing, SettingsError) as error:
         complain(f"kafka: {error}")
+        return 2
+    except OSError as error:
+        complain(
+            f"kafka: {error.filename}: {error.strerror}; name a folder of yours: THROUGHLINE_EMBEDDED__KAFKA_FOLDER"
+        )
         return 2
     version = next(name.removeprefix("kafka-clients-") for name in checksums() if name.startswith("kafka-clients-"))
     state = "is now" if is_new else "is"
