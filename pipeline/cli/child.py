@@ -56,7 +56,7 @@ class Part:
     `health` is the address of /readyz and /livez, `kafka` that of a broker that must answer; where both are empty, the
     part prints a JSON line with `"ready": true`, or, as a task, ends with exit code 0. `ping` is what a part of the
     latter kind answers as long as it lives, however busy it is. `patience_s` is the time between asking it to end and
-    killing it.
+    killing it. After `most_silent` questions in a row without an answer, one every five seconds, it is started again.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Part:
     ping: str = ""
     is_task: bool = False
     patience_s: float = END_PATIENCE_S
+    most_silent: int = MOST_SILENT_PROBES
 
 
 class Child:
@@ -211,7 +212,7 @@ class Child:
             status = probe(self.part.ping or f"{self.part.health}/livez")
         self._silent_probes = self._silent_probes + 1 if status is None else 0
         self._dead_probes = self._dead_probes + 1 if status not in (None, OK) else 0
-        return self._dead_probes >= MOST_DEAD_PROBES or self._silent_probes >= MOST_SILENT_PROBES
+        return self._dead_probes >= MOST_DEAD_PROBES or self._silent_probes >= self.part.most_silent
 
     def _is_ready(self) -> bool:
         if self.part.is_task:

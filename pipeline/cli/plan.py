@@ -18,6 +18,8 @@ FEEDER_MAX_LAG_BYTES = 1_500_000
 _COLLECTOR_PATIENCE_S = 30.0
 # Kafka closes its logs cleanly; after a kill it would have to look through them at the next start.
 _KAFKA_PATIENCE_S = 20.0
+# Ten minutes of silence: with the embedded broker goes what nobody landed, and one that is only stopped may go on.
+_SILENT_EMBEDDED = 121
 WRITE_KEY_NAME = "default"
 # Every rebalance of the embedded broker takes as long as a session, less a second, however soon all have joined.
 _EMBEDDED_SESSION = {"session_timeout": "6s", "heartbeat_interval": "1500ms"}
@@ -109,7 +111,8 @@ def _broker_parts(
     logs, port, address = folder / "logs", str(installation.ports["broker"]), installation.address("broker")
     if installation.broker != KAFKA:
         server = (*_PYTHON, "pipeline.embedded.broker", "--data", str(folder / "broker"), "--port", port)
-        yield Part("broker", (*server, *_topics(settings)), logs / "broker.log", (), common, kafka=address)
+        command = (*server, *_topics(settings))
+        yield Part("broker", command, logs / "broker.log", (), common, kafka=address, most_silent=_SILENT_EMBEDDED)
         return
     ports = ("--port", port, "--controller-port", str(installation.ports["broker.controller"]))
     node = (*_PYTHON, "pipeline.embedded.kafka", "--data", str(folder / "kafka"), *ports)

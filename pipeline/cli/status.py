@@ -141,11 +141,12 @@ def _advice(run: Run | None) -> list[str]:
     for part in run.processes if run else []:
         if run is None or part.state != "silent":
             continue
-        told = f"{part.name} does not answer (pid {part.pid}): it is started again after a minute of silence"
+        told = f"{part.name} does not answer (pid {part.pid}): it is started again after"
         if part.name == "broker" and run.broker == EMBEDDED:
-            told += ", and what nobody landed is lost then"
+            told += " ten minutes of silence, and what nobody landed is lost then; if somebody stopped it, "
+            told += f"`kill -CONT {part.pid}` lets it go on with all that it has"
         else:
-            told += f"; `kill -9 {part.pid}` makes it start at once"
+            told += f" a minute of silence; `kill -9 {part.pid}` makes it start at once"
         advice.append(f"{told}. Its log: {part.log}")
     return advice
 

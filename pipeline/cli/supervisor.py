@@ -21,6 +21,7 @@ from types import FrameType
 
 from pipeline.cli.child import Child, Part, State
 from pipeline.cli.installation import KAFKA
+from pipeline.cli.lag import waiting_touchpoints
 from pipeline.cli.rules_file import rules_stamp
 from pipeline.cli.runfile import RUN_FILE, Notice, PartRun, Run
 from pipeline.config import environment_name
@@ -139,9 +140,12 @@ class Supervisor:
             lost_log, self._run.log_id = self._run.log_id, ""
             for user in self._users_of_broker():
                 user.end(now, BROKEN_PATIENCE_S)
+            waited = waiting_touchpoints(self._run.metrics)
+            count = "" if waited is None else f" ({waited:,} at the workers' last look, and what came after it)"
             self._notice(
-                f"the broker ended and its log {lost_log} with it (embedded: memory only); records that it had "
-                "accepted and that were not landed yet are lost; whoever sent them may send them again"
+                f"the broker ended ({broker.last_exit}) and its log {lost_log} with it (embedded: memory only); "
+                f"records that it had accepted and that were not landed yet are lost{count}; "
+                "whoever sent them may send them again"
             )
         if broker.state is State.READY and not self._run.log_id:
             self._run.log_id = str(broker.said.get("log_id", ""))

@@ -108,6 +108,7 @@ def test_status_says_what_to_do_about_a_part_that_is_silent() -> None:
     run = Run("k", "c", "h", "w", [], parts, "embedded")
     broker, warehouse = _advice(run)
     assert "lost" in broker
-    assert "kill" not in broker
+    assert "kill -9" not in broker
+    assert "`kill -CONT 4` lets it go on" in broker
     assert "`kill -9 5` makes it start at once. Its log: /w.log" in warehouse
     assert _advice(None) == []

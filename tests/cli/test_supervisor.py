@@ -7,16 +7,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from pipeline.cli.errors import CommandError
+from pipeline.cli.lag import waiting_touchpoints
 from pipeline.cli.lifecycle import await_ready
 from pipeline.cli.processes import is_same
 from pipeline.cli.rules_file import LiveRules, write_rules_file
 from pipeline.cli.runfile import PartRun, Run, is_supervised, live_run, read_run
 from pipeline.cli.stopping import end_leftovers, stop
+from pipeline.config import ObservabilitySettings
+from pipeline.observability.health import Health
+from pipeline.observability.metrics import Metrics
+from pipeline.observability.server import serve
 
 NAMES = ["broker", "warehouse", "land-1", "stitch-1", "collector"]
 
@@ -100,6 +107,7 @@ def test_a_new_broker_log_restarts_its_users_under_the_new_name_and_is_told(fold
         assert diary.index(f"{name} stopped") < diary.index("broker started -", diary.index("broker started -") + 1)
         assert f"{name} started {after.log_id}" in diary
     assert part(after, "warehouse").pid == part(before, "warehouse").pid
+    assert "the broker ended (killed by SIGKILL)" in after.notices[0].text
     assert "lost" in after.notices[0].text
 
 
@@ -223,3 +231,14 @@ def test_leftovers_are_ended_by_pid_and_start_time_only(tmp_path: Path) -> None:
     finally:
         left.kill()
         innocent.kill()
+
+
+def test_what_waited_when_the_broker_ended_is_told_by_the_workers_last_look() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    assert waiting_touchpoints(["http://127.0.0.1:9/metrics"]) is None
+    with serve(ObservabilitySettings(), registry, Health(timedelta(minutes=1))) as server:
+        metrics.set("throughline_consumer_lag_records", 12_000, topic="touchpoints.web")
+        metrics.set("throughline_consumer_lag_records", 5, topic="touchpoints.orders")
+        metrics.set("throughline_consumer_lag_records", 7, topic="stitch.dirty")
+        assert waiting_touchpoints([f"{server.url}/metrics", "http://127.0.0.1:9/metrics"]) == 12_005
