@@ -175,6 +175,34 @@ async def test_a_worker_that_waits_for_room_stops_at_once(cluster: Broker, topic
     assert time.monotonic() - began < 5
 
 
+async def test_one_that_waits_for_longer_than_a_session_keeps_its_partitions_and_reads_no_more(
+    cluster: Broker, topic: str
+) -> None:
+    """As while the warehouse is away: what it holds stays its own, comes once, and is finished when it can be."""
+    kafka, group = impatient(cluster), new_name("group")
+    kafka = kafka.model_copy(update={"fetch_max_bytes": 65_536})
+    held: list[Delivery] = []
+    for _ in range(20):
+        produce(cluster.bootstrap, topic, [b"x" * 1000] * 50)
+    async with reading(kafka, group, topic, held.append) as app:
+        app.transport.limits = TransportLimits(in_flight_bytes=200_000)
+        await until(lambda: app.consumer.bytes_in_flight >= 200_000)
+        await asyncio.sleep(0.5)
+        waiting, generation = len(held), app.consumer_generation_id
+        await asyncio.sleep(2 * kafka.session_timeout.total_seconds())
+        assert (len(held), app.consumer_generation_id) == (waiting, generation)
+        assert not any(delivery.is_void() for delivery in held)
+        assert committed(cluster.bootstrap, group, topic) is None
+        finished = 0
+        while finished < len(held) or not held or held[-1].chunk.last_offset < 999:
+            for delivery in held[finished:]:
+                delivery.acknowledge()
+                finished += 1
+            await asyncio.sleep(0.02)
+        await until_committed(cluster.bootstrap, group, topic, 1000)
+    assert offsets([delivery.chunk for delivery in held]) == list(range(1000))
+
+
 async def test_few_records_come_although_a_fetch_asks_for_more(cluster: Broker, topic: str) -> None:
     chunks: list[Chunk] = []
     accept = finishing(chunks)
