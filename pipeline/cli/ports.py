@@ -18,11 +18,11 @@ from pipeline.cli.installation import HOST, INSTALLATION_FILE, is_free, read_ins
 PORT_PATIENCE_S = 5.0
 _PORT_POLL_S = 0.1
 _GREATEST_PORT = 65535
+# In the command lines of our parts.
+_OUR_WORDS = ("pipeline.", "kafka.Kafka")
 
 
-def require_ports(
-    folder: Path, parts: Iterable[str], fixed: Mapping[str, int], patience_s: float | None = None
-) -> None:
+def require_ports(folder: Path, parts: Iterable[str], fixed: Mapping[str, int]) -> None:
     """
     See that an installation can have its ports: those that the settings fix and those that the folder keeps.
 
@@ -30,7 +30,6 @@ def require_ports(
         folder: The data folder; nothing of it runs.
         parts: Names of what is to have a port.
         fixed: Ports that the settings name.
-        patience_s: How long a taken port may take to become free; None: the usual.
 
     Raises:
         CommandError: If one is taken, or two parts would have the same; another port is for the owner to choose.
@@ -39,26 +38,42 @@ def require_ports(
     known = {part: kept.ports[part] for part in parts if part in kept.ports} if kept else {}
     ports = {**known, **fixed}
     _require_different(ports)
-    deadline = time.monotonic() + (PORT_PATIENCE_S if patience_s is None else patience_s)
+    deadline = time.monotonic() + PORT_PATIENCE_S
     while taken := {part: port for part, port in ports.items() if not is_free(port)}:
-        if time.monotonic() > deadline:
-            raise _taken(folder, taken, fixed)
+        listeners = {port: listener_at(port) for port in taken.values()}
+        if time.monotonic() > deadline or any(one and not _may_be_ours(one) for one in listeners.values()):
+            raise _taken(folder, taken, fixed, listeners)
         time.sleep(_PORT_POLL_S)
 
 
-def listener_at(port: int) -> str:
-    """Return who listens on a port, as `nginx, pid 12`; empty where that is not for us to know."""
+def listener_at(port: int) -> psutil.Process | None:
+    """Return who listens on a port; None where that is nobody, or not for us to know."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.Error:
-        return ""
+        return None
     for one in connections:
         if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr[1] == port and one.pid:
             try:
-                return f"{psutil.Process(one.pid).name()}, pid {one.pid}"
+                return psutil.Process(one.pid)
             except psutil.Error:
-                return f"pid {one.pid}"
-    return ""
+                return None
+    return None
+
+
+def _may_be_ours(process: psutil.Process) -> bool:
+    """Return whether it looks like a part of an installation, which may be ending at this moment."""
+    try:
+        return any(word.startswith(_OUR_WORDS) for word in process.cmdline())
+    except psutil.Error:
+        return True
+
+
+def _name_of(process: psutil.Process) -> str:
+    try:
+        return f"; {process.name()}, pid {process.pid}"
+    except psutil.Error:
+        return f"; pid {process.pid}"
 
 
 def _require_different(ports: Mapping[str, int]) -> None:
@@ -76,12 +91,12 @@ def _require_different(ports: Mapping[str, int]) -> None:
     )
 
 
-def _taken(folder: Path, taken: Mapping[str, int], fixed: Mapping[str, int]) -> CommandError:
-    listeners = {port: listener_at(port) for port in taken.values()}
-    told = ", ".join(
-        f"{HOST}:{port} ({part}{f'; {listeners[port]}' if listeners[port] else ''})" for part, port in taken.items()
-    )
-    end = "end what listens there" + ("" if all(listeners.values()) else " (`ss -ltnp` shows it)")
+def _taken(
+    folder: Path, taken: Mapping[str, int], fixed: Mapping[str, int], listeners: Mapping[int, psutil.Process | None]
+) -> CommandError:
+    names = {port: _name_of(process) if process else "" for port, process in listeners.items()}
+    told = ", ".join(f"{HOST}:{port} ({part}{names[port]})" for part, port in taken.items())
+    end = "end what listens there" + ("" if all(names.values()) else " (`ss -ltnp` shows it)")
     others = []
     if any(part in fixed for part in taken):
         others.append("name another port with THROUGHLINE_COLLECTOR__PORT or THROUGHLINE_OBSERVABILITY__PORT")
