@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Each starts a broker and a warehouse of its own and waits for them a third of the time, so one more than two cores pays.
 TEST_PROCESSES ?= 3
 
-.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean kills fuzz clients chaos chaos-night quiet
+.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean outage kills fuzz clients chaos chaos-night quiet
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,9 @@ quiet: setup ## simulated shops without stories bring no incident, those with st
 
 kills: setup ## kill a sending program fifty times at random: nothing lost, nothing twice
 	$(BIN)/python -m tests.producers.sdk_kills --runs 50
+
+outage: kafka ## workers whose broker is away for minutes, past every time-out there is, and back (AWAY=seconds)
+	$(BIN)/python -m pytest -q tests/kafka/test_outages.py --away $(or $(AWAY),180)
 
 chaos: kafka ## faults on Apache Kafka with a ledger and a checker, about 3 minutes (SEED=n plays another)
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1)

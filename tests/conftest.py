@@ -14,6 +14,14 @@ from pipeline.config import ClickHouseSettings
 from tests.embedded.servers import BrokerServer, WarehouseServer, new_broker, new_warehouse
 from tests.migrated import MigratedDatabases, new_database
 
+# Longer than a session.
+SHORT_OUTAGE_S = 12.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--away", type=float, default=SHORT_OUTAGE_S, help="seconds without a broker in test_outages")
+
+
 MakeBroker = Callable[[Mapping[str, int]], BrokerServer]
 
 

@@ -70,7 +70,7 @@ def worker(role: str, folder: Path, settings: Mapping[str, str]) -> Iterator[Wor
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-c", START, role], stderr=file, env=environment)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 90
             while "metrics on http://127.0.0.1:" not in log.read_text() and time.monotonic() < deadline:
                 time.sleep(0.05)
             port = int(log.read_text().split("metrics on http://127.0.0.1:")[1].split()[0])
