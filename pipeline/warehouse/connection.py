@@ -15,6 +15,8 @@ from pipeline.config import ClickHouseSettings
 from pipeline.warehouse.errors import translated
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Compressing for the loopback costs more than it saves; over a network lz4, ClickHouse's own choice, pays at once.
+_HERE: Mapping[str, str | int] = {"output_format_arrow_compression_method": "none"}
 DEFAULT_DATABASE = "default"
 
 # Longest wait for a connection: a warehouse that is there answers at once, and the caller retries anyway.
@@ -38,7 +40,8 @@ def connect(settings: ClickHouseSettings, overrides: Mapping[str, str | int] | N
     """
     parts = urlsplit(settings.url.get_secret_value())
     longest = max(settings.insert_timeout, settings.query_timeout).total_seconds()
-    statement_settings: dict[str, str | int] = {"async_insert": 0, **(overrides or {})}
+    is_here = parts.hostname in _LOOPBACK
+    statement_settings: dict[str, str | int] = {"async_insert": 0, **(_HERE if is_here else {}), **(overrides or {})}
     with translated():
         client = clickhouse_connect.get_client(
             interface=parts.scheme,
@@ -47,8 +50,7 @@ def connect(settings: ClickHouseSettings, overrides: Mapping[str, str | int] | N
             username=unquote(parts.username or "default"),
             password=unquote(parts.password or ""),
             settings=statement_settings,
-            # Compressing for the loopback costs more than it saves; over a network lz4 pays at once.
-            compress=False if parts.hostname in _LOOPBACK else "lz4",
+            compress=False if is_here else "lz4",
             connect_timeout=_CONNECT_TIMEOUT_S,
             send_receive_timeout=int(longest) + 1,
             autogenerate_session_id=False,

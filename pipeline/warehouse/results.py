@@ -35,10 +35,11 @@ _EXTRACTS: Mapping[pl.DataType, str] = {
 _STRETCH_FACTS = 60_000
 _FIRST_STRETCH = 20_000
 
-# FINAL merges what is sorted already: a quarter of the time of a GROUP BY of the same rows.
+# FINAL merges what is sorted already: a quarter of the time of a GROUP BY of the same rows. PREWHERE asks for the key
+# alone, which all rows that FINAL makes one have in common; by itself the engine would read every column first.
 _LINKS = """
 SELECT ident_key, kind, neighbour, neighbour_kind, first_seen AS seen
-FROM identity_links FINAL WHERE ident_key IN (SELECT ident_key FROM keys)
+FROM identity_links FINAL PREWHERE ident_key IN (SELECT ident_key FROM keys)
 """
 
 _KINDS = """
@@ -122,7 +123,7 @@ SELECT ident_key, customer_uid, journey_id, journey_started_at AS started_at, jo
        arrayMap(i -> toUInt32(arrayCount((j, due) -> j = i AND (isNull(due) OR due <= version),
                                          pain_journey, pain_due_at)), arrayEnumerate(journey_id)) AS pain_points
 FROM stitched FINAL
-WHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM keys)
+PREWHERE rules_version = {rules:UInt32} AND ident_key IN (SELECT ident_key FROM keys)
 """
 
 
