@@ -15,7 +15,7 @@ from pipeline.warehouse.connection import connect
 from pipeline.warehouse.rules import RulesBook
 
 # A Kafka that lives says so at once, however busy it is; `status` is for those who see that something is wrong.
-KAFKA_PATIENCE_S = 2.0
+KAFKA_PATIENCE_S = 1.5
 
 
 @dataclass(frozen=True)

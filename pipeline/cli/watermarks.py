@@ -31,12 +31,15 @@ def require_kafka_answer(bootstrap: str, patience_s: float) -> None:
     for address in addresses:
         # A thread that nobody waits for: a name that cannot be resolved may take longer than our patience.
         threading.Thread(target=lambda at=address: answered.put(answers(at, patience_s)), daemon=True).start()
-    deadline = time.monotonic() + patience_s
+    began = time.monotonic()
+    deadline = began + patience_s
     with suppress(queue.Empty):
         for _ in addresses:
             if answered.get(timeout=max(0.0, deadline - time.monotonic())):
                 return
-    raise _no_answer(bootstrap, f"no word in {patience_s:g} s" if time.monotonic() >= deadline else "nobody listens")
+    # Refusals come at once.
+    is_refused = time.monotonic() - began < patience_s / 2
+    raise _no_answer(bootstrap, "nobody listens" if is_refused else f"no word in {patience_s:g} s")
 
 
 class Watermarks:

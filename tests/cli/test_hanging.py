@@ -95,7 +95,7 @@ def test_status_names_a_kafka_that_is_stopped_or_gone_soon(
     assert account.KAFKA_PATIENCE_S <= 2
     said = " ".join(outcome.out.split())
     assert outcome.code == 1
-    assert f"Kafka does not answer ({'no word in 2 s' if is_there else 'nobody listens'}) at {address}" in said
+    assert f"Kafka does not answer ({'no word in 1.5 s' if is_there else 'nobody listens'}) at {address}" in said
 
 
 def test_one_broker_of_several_is_enough(broker: BrokerServer) -> None:

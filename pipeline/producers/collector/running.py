@@ -60,7 +60,7 @@ def run_collector(settings: Settings) -> int:
     try:
         return asyncio.run(_run(settings, keys, spool))
     except OSError as error:
-        print(f"collect: cannot listen: {error}; choose another port", file=sys.stderr)  # noqa: T201 - as above
+        print(f"collect: cannot listen: {error}; choose another collector.host or collector.port", file=sys.stderr)  # noqa: T201 - as above
         return 1
 
 
