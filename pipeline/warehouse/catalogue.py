@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from pipeline.warehouse.ddl import render_select
-from pipeline.warehouse.declarations import Column, Table, View, ViewColumn
+from pipeline.warehouse.declarations import Column, DerivedColumn, Table, View, ViewColumn
 from pipeline.warehouse.errors import translated
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.views import views
@@ -21,7 +21,9 @@ _TABLES = """
     FROM system.tables WHERE database = {database:String}
 """
 _COLUMNS = """
-    SELECT table, name, type, comment, default_kind FROM system.columns
+    SELECT table, name, type, comment, default_kind,
+        if(default_kind = 'MATERIALIZED', formatQuery(concat('SELECT ', default_expression)), '') AS expression
+    FROM system.columns
     WHERE database = {database:String} ORDER BY table, position
 """
 _FORMATTED = "SELECT arrayMap(x -> formatQuery(x), {q:Array(String)})"
@@ -36,6 +38,7 @@ class LiveColumn:
     type: str
     comment: str
     default_kind: str
+    default_expression: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,11 @@ class LiveObject:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is there, and the declared SELECTs of the views that are there in the same formatting."""
+    """What is there, and in the same formatting the declared SELECTs of the views that are there and expressions."""
 
     objects: Mapping[str, LiveObject]
     declared_queries: Mapping[str, str]
+    declared_expressions: Mapping[str, str]
 
 
 def read_catalogue(client: Client) -> Catalogue:
@@ -78,12 +82,15 @@ def read_catalogue(client: Client) -> Catalogue:
         there = {row[0] for row in tables}
         # Formatting takes the server longer than making the views; one that is missing has nothing to be compared with.
         declared = {name: render_select(view, str(database)) for name, view in views().items() if name in there}
-        formatted = client.query(_FORMATTED, parameters={"q": list(declared.values())}).result_rows[0][0]
+        derived = {c.expression: f"SELECT {c.expression}" for table in TABLES.values() for c in table.derived}
+        asked = [*declared.values(), *derived.values()]
+        formatted = client.query(_FORMATTED, parameters={"q": asked}).result_rows[0][0]
     objects = {}
     for name, engine, engine_full, comment, query in tables:
         own = {row[1]: LiveColumn(*row[1:]) for row in columns if row[0] == name}
         objects[name] = LiveObject(name, engine, engine_full, comment, query, own)
-    return Catalogue(objects, dict(zip(declared, formatted, strict=True)))
+    expressions = dict(zip(derived, formatted[len(declared) :], strict=True))
+    return Catalogue(objects, dict(zip(declared, formatted, strict=False)), expressions)
 
 
 def drift(client: Client) -> list[str]:
@@ -97,7 +104,7 @@ def drift(client: Client) -> list[str]:
     found: list[str] = []
     for table in TABLES.values():
         live = catalogue.objects.get(table.name)
-        found.extend([f"{table.name}: missing"] if live is None else table_differences(table, live))
+        found.extend([f"{table.name}: missing"] if live is None else table_differences(table, live, catalogue))
     for view in views().values():
         live = catalogue.objects.get(view.name)
         if live is None:
@@ -112,7 +119,7 @@ def settings_in(text: str) -> frozenset[str]:
     return frozenset(text.split(", ")) if text else frozenset()
 
 
-def table_differences(table: Table, live: LiveObject) -> Iterator[str]:
+def table_differences(table: Table, live: LiveObject, catalogue: Catalogue) -> Iterator[str]:
     """Tell how a live table differs from its declaration."""
     key = ", ".join(table.order_by)
     key = key if len(table.order_by) == 1 else f"({key})"
@@ -121,7 +128,10 @@ def table_differences(table: Table, live: LiveObject) -> Iterator[str]:
     if not is_so or live.settings != settings_in(table.settings):
         yield f"{table.name}: engine is {live.engine_full}, declared {engine}{_SETTINGS}{table.settings}"
     yield from _comment_difference(table.name, live.comment, table.comment)
-    yield from column_differences(table.name, table.columns, live)
+    yield from column_differences(table.name, table.all_columns, live)
+    for column in table.derived:
+        if column.name in live.columns and not is_derived_so(column, live.columns[column.name], catalogue):
+            yield f"{table.name}.{column.name}: is not made as declared"
 
 
 def view_differences(view: View, live: LiveObject, wanted: str) -> Iterator[str]:
@@ -147,7 +157,7 @@ def column_differences(
             continue
         if there.type != column.type:
             yield f"{owner}.{column.name}: type is {there.type}, declared {column.type}"
-        if there.default_kind:
+        if there.default_kind and not isinstance(column, DerivedColumn):
             yield f"{owner}.{column.name}: has a {there.default_kind}, declared without"
         yield from _comment_difference(f"{owner}.{column.name}", there.comment, column.comment)
     for name in live.columns:
@@ -156,6 +166,11 @@ def column_differences(
     common = [name for name in live.columns if name in names]
     if common != [name for name in names if name in live.columns]:
         yield f"{owner}: columns stand in another order than declared"
+
+
+def is_derived_so(column: DerivedColumn, there: LiveColumn, catalogue: Catalogue) -> bool:
+    """Tell whether a column that is there is made as it is declared."""
+    return there.default_expression == catalogue.declared_expressions[column.expression]
 
 
 def _comment_difference(what: str, live: str, declared: str) -> Iterator[str]:

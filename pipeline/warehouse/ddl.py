@@ -8,7 +8,7 @@ quoted and tables always named with their database, so that a rendered view comp
 import hashlib
 from collections.abc import Collection
 
-from pipeline.warehouse.declarations import Column, Table, View
+from pipeline.warehouse.declarations import Column, DerivedColumn, Table, View
 
 
 def quote_name(name: str) -> str:
@@ -23,7 +23,7 @@ def quote_text(text: str) -> str:
 
 def render_table(table: Table, database: str) -> str:
     """Render `CREATE TABLE IF NOT EXISTS`."""
-    columns = ",\n".join(f"    {render_column(column)}" for column in table.columns)
+    columns = ",\n".join(f"    {render_column(column)}" for column in table.all_columns)
     key = ", ".join(quote_name(name) for name in table.order_by)
     # ClickHouse keeps the parentheses as they are written; around one column it would write none.
     key = key if len(table.order_by) == 1 else f"({key})"
@@ -36,7 +36,8 @@ def render_table(table: Table, database: str) -> str:
 
 def render_column(column: Column) -> str:
     """Render one column as it stands in CREATE TABLE and ADD COLUMN."""
-    return f"{quote_name(column.name)} {column.type} COMMENT {quote_text(column.comment)}"
+    made = f" MATERIALIZED {column.expression}" if isinstance(column, DerivedColumn) else ""
+    return f"{quote_name(column.name)} {column.type}{made} COMMENT {quote_text(column.comment)}"
 
 
 def render_add_column(table: Table, column: Column, after: str | None, database: str) -> str:
@@ -44,6 +45,17 @@ def render_add_column(table: Table, column: Column, after: str | None, database:
     place = f"AFTER {quote_name(after)}" if after is not None else "FIRST"
     where = f"{quote_name(database)}.{quote_name(table.name)}"
     return f"ALTER TABLE {where} ADD COLUMN IF NOT EXISTS {render_column(column)} {place}"
+
+
+def render_derive_column(table: Table, column: DerivedColumn, database: str) -> str:
+    """Render the ALTER that tells how a column that is there is made from now on."""
+    return f"ALTER TABLE {quote_name(database)}.{quote_name(table.name)} MODIFY COLUMN {render_column(column)}"
+
+
+def render_fill_columns(table: Table, names: Collection[str], database: str) -> str:
+    """Render the ALTER that makes derived columns of the rows that are there; the engine does it in the background."""
+    where = f"{quote_name(database)}.{quote_name(table.name)}"
+    return f"ALTER TABLE {where} {', '.join(f'MATERIALIZE COLUMN {quote_name(name)}' for name in names)}"
 
 
 def render_comment_column(table: Table, column: Column, database: str) -> str:

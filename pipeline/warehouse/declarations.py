@@ -23,6 +23,13 @@ class Column:
 
 
 @dataclass(frozen=True)
+class DerivedColumn(Column):
+    """One column that ClickHouse makes of the row's others; `expression` says how."""
+
+    expression: str
+
+
+@dataclass(frozen=True)
 class Table:
     """
     One MergeTree table.
@@ -32,7 +39,8 @@ class Table:
     many files cost, and reads of small parts a fifth more. Merges of up to `whole_merge_rows` take all columns at once:
     with dozens of them that costs half of what one after the other costs, and 30 MB. A table that got no rows for
     `quiet_seconds` is merged whole, for the newest of each key is then quick to read; 0: it is left to the engine. A
-    table with `partition_by` takes INSERTs of one partition only, so that each is still one block.
+    table with `partition_by` takes INSERTs of one partition only, so that each is still one block. `derived` stand
+    behind `columns`; nobody writes them, and `SELECT *` leaves them out.
     """
 
     name: str
@@ -45,6 +53,7 @@ class Table:
     whole_merge_rows: int = DEFAULT_WHOLE_MERGE_ROWS
     quiet_seconds: int = 0
     partition_by: str = ""
+    derived: tuple[DerivedColumn, ...] = ()
 
     @property
     def engine_and_partitions(self) -> str:
@@ -65,8 +74,13 @@ class Table:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names of the columns in their order."""
+        """Names of the columns that are written, in their order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """The columns in their order, also those that ClickHouse makes."""
+        return (*self.columns, *self.derived)
 
 
 @dataclass(frozen=True)

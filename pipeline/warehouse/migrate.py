@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from clickhouse_connect.driver.client import Client
 
 from pipeline.config import Settings
-from pipeline.warehouse.catalogue import Catalogue, LiveObject, drift, read_catalogue, settings_in, view_differences
+from pipeline.warehouse.catalogue import (
+    Catalogue,
+    drift,
+    is_derived_so,
+    read_catalogue,
+    settings_in,
+    view_differences,
+)
 from pipeline.warehouse.ddl import (
     fingerprint,
     quote_name,
@@ -20,11 +27,13 @@ from pipeline.warehouse.ddl import (
     render_add_column,
     render_comment_column,
     render_comment_table,
+    render_derive_column,
+    render_fill_columns,
     render_modify_settings,
     render_table,
     render_view,
 )
-from pipeline.warehouse.declarations import Table, View
+from pipeline.warehouse.declarations import DerivedColumn, Table, View
 from pipeline.warehouse.errors import WarehouseRefused, translated
 from pipeline.warehouse.rules import begin_first_rules
 from pipeline.warehouse.tables import SCHEMA_MIGRATIONS, TABLES
@@ -67,7 +76,7 @@ def migrate(client: Client, settings: Settings | None = None, *, metrics: bool =
         _refuse_what_needs_a_person(catalogue)
         changes: list[Change] = []
         for table in TABLES.values():
-            changes.extend(_migrate_table(client, table, catalogue.objects.get(table.name)))
+            changes.extend(_migrate_table(client, table, catalogue))
         declared = views() if metrics else core_views()
         for view in declared.values():
             changes.extend(_migrate_view(client, view, catalogue))
@@ -84,7 +93,7 @@ def _refuse_what_needs_a_person(catalogue: Catalogue) -> None:
             continue
         if not live.engine_full.startswith(f"{table.engine_and_partitions} ORDER BY "):
             faults.append(f"{table.name}: engine is {live.engine_full}, declared {table.engine_and_partitions}")
-        for column in table.columns:
+        for column in table.all_columns:
             there = live.columns.get(column.name)
             if there is not None and there.type != column.type:
                 faults.append(f"{table.name}.{column.name}: type is {there.type}, declared {column.type}")
@@ -95,18 +104,23 @@ def _refuse_what_needs_a_person(catalogue: Catalogue) -> None:
         )
 
 
-def _migrate_table(client: Client, table: Table, live: LiveObject | None) -> Iterator[Change]:
-    database = str(client.database)
+def _migrate_table(client: Client, table: Table, catalogue: Catalogue) -> Iterator[Change]:
+    database, live = str(client.database), catalogue.objects.get(table.name)
     if live is None:
         client.command(render_table(table, database))
         yield Change(table.name, "created")
         return
     statements = []
     before: str | None = None
-    for column in table.columns:
+    filled: list[str] = []
+    for column in table.all_columns:
         there = live.columns.get(column.name)
         if there is None:
             statements.append(render_add_column(table, column, before, database))
+            filled += [column.name] if isinstance(column, DerivedColumn) else []
+        elif isinstance(column, DerivedColumn) and not is_derived_so(column, there, catalogue):
+            statements.append(render_derive_column(table, column, database))
+            filled.append(column.name)
         elif there.comment != column.comment:
             statements.append(render_comment_column(table, column, database))
         before = column.name
@@ -116,6 +130,8 @@ def _migrate_table(client: Client, table: Table, live: LiveObject | None) -> Ite
     given = {each for each in settings_in(table.settings) - live.settings if not each.startswith("index_granularity ")}
     if given:
         statements.append(render_modify_settings(table, given, database))
+    if filled:
+        statements.append(render_fill_columns(table, filled, database))
     for statement in statements:
         client.command(statement)
     if statements:

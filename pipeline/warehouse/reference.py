@@ -45,7 +45,7 @@ def _render_views() -> str:
 def _render_tables() -> str:
     sections = (
         f"## {table.name}\n\n{table.comment}\n\nEngine `{table.engine}`, key `{', '.join(table.order_by)}`.\n\n"
-        f"{_columns(table.columns)}"
+        f"{_columns(table.all_columns)}"
         for table in TABLES.values()
     )
     return "\n".join([_TABLES_INTRODUCTION, _contents(TABLES.values()), *sections])

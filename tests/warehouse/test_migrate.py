@@ -52,6 +52,7 @@ DIFFERENCES = {
     "ALTER TABLE touchpoints ADD COLUMN more String": ["touchpoints.more: not declared"],
     "ALTER TABLE touchpoints MODIFY COLUMN direction FixedString(9)": ["touchpoints.direction: type is FixedString"],
     "ALTER TABLE touchpoints MODIFY COLUMN event_id DEFAULT 'x'": ["touchpoints.event_id: has a DEFAULT"],
+    "ALTER TABLE touchpoints MODIFY COLUMN body_code MATERIALIZED 'x'": ["touchpoints.body_code: is not made as"],
     "ALTER TABLE touchpoints COMMENT COLUMN source 'other'": ["touchpoints.source: comment is 'other'"],
     "ALTER TABLE repairs MODIFY COLUMN patch String FIRST": ["repairs: columns stand in another order"],
     "ALTER TABLE landed MODIFY COMMENT 'other'": ["landed: comment is 'other'"],
@@ -84,6 +85,18 @@ def test_a_declaration_that_grew_becomes_a_column_in_its_place(client: Client) -
     assert [change.name for change in migrate(client)] == ["touchpoints"]
     assert drift(client) == []
     assert client.query("SELECT event_id, locale FROM touchpoints").result_rows[0] == ("kept", "")
+
+
+@pytest.mark.parametrize("change", ["DROP COLUMN body_code", "MODIFY COLUMN body_code MATERIALIZED 'other'"])
+def test_what_is_made_of_bodies_is_right_for_rows_that_landed_before(client: Client, change: str) -> None:
+    client.command(f"ALTER TABLE touchpoints {change}")
+    client.command("""INSERT INTO touchpoints (type, body) VALUES ('payment.failed', '{"code":"expired"}')""")
+    assert [change.name for change in migrate(client)] == ["touchpoints"]
+    assert drift(client) == []
+    # They are made in the background, in the order in which they were asked for: this one is the last.
+    client.command("ALTER TABLE touchpoints DELETE WHERE 0 SETTINGS mutations_sync = 1")
+    assert client.query("SELECT body_code FROM touchpoints").result_rows[0] == ("expired",)
+    assert migrate(client) == []
 
 
 def test_views_and_comments_are_mended(client: Client) -> None:

@@ -8,6 +8,7 @@ twice is one row; no table is partitioned, so an INSERT is one atomic block what
 from dataclasses import replace
 
 from pipeline.warehouse.declarations import Table, columns_of
+from pipeline.warehouse.tables.bodies import body_columns
 from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MICROS, MILLIS
 
 LOOKUP_GRANULARITY = 256
@@ -78,6 +79,7 @@ TOUCHPOINTS = Table(
             ("landed_at", MICROS, "Stamp taken before the INSERT: not before any version registered by then."),
         ]
     ),
+    derived=body_columns(),
 )
 
 TOUCHPOINT_CONTENTS = replace(
@@ -87,6 +89,7 @@ TOUCHPOINT_CONTENTS = replace(
     engine="ReplacingMergeTree",
     order_by=(*TOUCHPOINTS.order_by, "content_version"),
     quiet_seconds=0,
+    derived=(),
 )
 
 IDENTITY_LINKS = Table(

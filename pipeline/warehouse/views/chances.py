@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
+from pipeline.warehouse.tables.bodies import TOLD_BY
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS, milliseconds_of, number_of, rank_of
 from pipeline.warehouse.views.metrics.declaration import typed
@@ -37,8 +38,9 @@ _TICKETS: Final = (
 
 
 def said(name: str) -> str:
-    """Return a text of the body of `touchpoints AS t`."""
-    return f"JSONExtractString(t.body, '{name}')"
+    """Return the field of the body by which touchpoints `t` of some types are told apart."""
+    assert name in TOLD_BY.values(), name
+    return "t.body_told_by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ CHANCES: Final[tuple[Chance, ...]] = (
         ("payment.made", "payment.failed"),
         _CUSTOMERS_DAY,
         told_by=("method", said("method")),
-        cause=("code", said("code")),
+        cause=("code", "t.body_code"),
     ),
     Chance("long_wait", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
     Chance("transferred", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
@@ -292,7 +294,7 @@ def _contacts() -> str:
         CAST([], 'Array(Tuple(String, String))') AS causes
     FROM
     (
-    {contacts()}
+    {contacts("channel")}
     )"""
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW
 from pipeline.warehouse.views.expressions import ANCHORS
-from pipeline.warehouse.views.metrics.declaration import field, typed
+from pipeline.warehouse.views.metrics.declaration import typed
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 
 FOLLOW_UP_DAYS: Final = 60
@@ -172,24 +172,10 @@ def _customers() -> str:
 
 def _ratings() -> str:
     """Return what every customer answered and rated, in thousandths of the scale: (at, score)."""
-    of_review = "t.type = 'review.published'"
-    score = f"if({of_review}, {field('rating', 'Float64')}, {field('score', 'Float64')})"
-    nps, ces = (f"JSONExtractString(t.body, 'instrument') = '{name}'" for name in ("nps", "ces"))
-    low = f"if({of_review}, 1, ifNull({field('scale_min', 'Float64')}, if({nps}, 0, 1)))"
-    high = (
-        f"if({of_review}, ifNull({field('scale', 'Float64')}, 5), "
-        f"ifNull({field('scale_max', 'Float64')}, multiIf({nps}, 10, {ces}, 7, 5)))"
-    )
     return f"""
-                    SELECT customer,
-                        groupArray((at, assumeNotNull(toInt64(round(1000 * (score - low) / (high - low)))))) AS scores
-                    FROM
-                    (
-                        SELECT {CUSTOMER} AS customer, toUnixTimestamp64Milli(t.occurred_at) AS at,
-                            {score} AS score, {low} AS low, {high} AS high
-                        FROM {{db}}.touchpoints AS t FINAL
-                        {joined_customers()}
-                        WHERE {typed("survey.answered", "review.published")}
-                    )
-                    WHERE high > low AND score BETWEEN low AND high
+                    SELECT {CUSTOMER} AS customer,
+                        groupArray((toUnixTimestamp64Milli(t.occurred_at), assumeNotNull(t.body_score))) AS scores
+                    FROM {{db}}.touchpoints AS t FINAL
+                    {joined_customers()}
+                    WHERE {typed("survey.answered", "review.published")} AND isNotNull(t.body_score)
                     GROUP BY customer"""

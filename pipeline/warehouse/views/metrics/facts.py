@@ -8,7 +8,7 @@ what the pain point `repeat_contact` calls one. An order stands for itself; whoe
 from typing import Final
 
 from pipeline.warehouse.views.expressions import ABSENT_UUID, ACTIVE_RULES
-from pipeline.warehouse.views.metrics.declaration import campaign, field, typed
+from pipeline.warehouse.views.metrics.declaration import campaign, typed
 
 FIRST: Final = "tuple(t.occurred_at, UUIDToNum(t.event_uid))"
 """What orders touchpoints: time, ties by event_uid as text."""
@@ -21,16 +21,13 @@ SUBJECT: Final = "t.ident_key"
 _CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
 _CONTACTS: Final = ("support.call_ended", *_CHAT, "support.email_received", "support.ticket_created")
 
-LINES: Final = "Array(Tuple(product_id String))"
-"""What is read of the lines of an order, as a type."""
-
 
 def products_of(lines: str) -> str:
     """Return the products of an order `t`, from its lines as `LINES`."""
     return f"arrayFilter(p -> p != '', arrayDistinct(arrayConcat(t.product_ids, tupleElement({lines}, 1))))"
 
 
-PRODUCTS: Final = products_of(f"JSONExtract(t.body, 'lines', '{LINES}')")
+PRODUCTS: Final = "t.body_products"
 """Products of an order."""
 
 
@@ -55,9 +52,9 @@ def with_customers(rows: str) -> str:
     )
 
 
-def id_number(text: str) -> str:
-    """Return the number that stands for an id, 0 for an empty one: numbers group quicker than texts."""
-    return f"if({text} = '', toUInt128(0), reinterpretAsUInt128(sipHash128({text})))"
+def id_number(text: str, empty: str = "") -> str:
+    """Return the number that stands for an id, 0 where it (or `empty`) is empty: numbers group quicker than texts."""
+    return f"if({empty or text} = '', toUInt128(0), reinterpretAsUInt128(sipHash128({text})))"
 
 
 def first_of_each(ordered: str) -> str:
@@ -79,44 +76,56 @@ def orders(said: str) -> str:
     GROUP BY {id_number("t.order_id")}"""
 
 
-def contacts() -> str:
-    """Return every contact that customers began: customer, unsolved; at, uid, channel, … of its beginning."""
-    is_mail = "type NOT IN ('support.call_ended', 'support.chat_started', 'support.chat_message', 'support.chat_ended')"
-    own = "if(matter = '', concat('#', toString(uid)), matter)"
-    key = f"multiIf(NOT {is_mail}, if(conversation = '', concat('#', toString(uid)), conversation), {own})"
-    thread_ticket = (
-        "if(thread = '', '', minIf(tuple(at, UUIDToNum(uid), ticket), thread != '' AND ticket != '') "
-        "OVER (PARTITION BY customer, thread).3)"
+def contacts(*said: str) -> str:
+    """
+    Return every contact that customers began: customer, unsolved; at and uid of its beginning, and what is asked of it.
+
+    Args:
+        said: Which of channel, campaign and products are asked: what is not asked need not be read.
+
+    Messages of one thread, ticket or conversation become one row first: far fewer are then told apart.
+    """
+    is_mail = (
+        "t.type NOT IN ('support.call_ended', 'support.chat_started', 'support.chat_message', 'support.chat_ended')"
     )
-    named = f"""
-            SELECT {CUSTOMER} AS customer, t.occurred_at AS at, t.event_uid AS uid, toString(t.type) AS type,
-                t.channel AS channel, {campaign()} AS campaign, arrayDistinct(t.product_ids) AS products,
-                t.conversation_id AS conversation,
-                t.ticket_id AS ticket, JSONExtractString(t.body, 'thread_id') AS thread,
-                ifNull({field("resolved", "Bool")}, true) = false AS unsolved
-            FROM {{db}}.touchpoints AS t FINAL
-            {joined_customers()}
-            WHERE {typed(*_CONTACTS)} AND t.direction != 'outbound'
-                AND (t.type NOT IN ('support.chat_message', 'support.chat_ended') OR t.conversation_id != '')"""
+    expressions = {"channel": "t.channel", "campaign": campaign(), "products": "arrayDistinct(t.product_ids)"}
+    asked = "".join(f", {expressions[name]}" for name in said)
+    named = "".join(f"first.{place} AS {name}, " for place, name in enumerate(said, 4))
+    matter = "if(ticket != '', ticket, its_ticket)"
+    about = id_number(f"concat('ticket:', {matter})", matter)
     return f"""
-    SELECT customer, first.1 AS at, first.3 AS uid, first.4 AS channel, first.5 AS campaign, first.6 AS products,
-        unsolved
+    SELECT customer, first.1 AS at, first.3 AS uid, {named}unsolved
     FROM
     (
-        SELECT *, ticket != '' AND is_ticket_only
-            AND min(is_ticket_only) OVER (PARTITION BY customer, ticket) = 0 AS is_shadow
+        SELECT customer, first, unsolved, ticket != '' AND is_ticket_only
+            AND min(is_ticket_only) OVER (PARTITION BY customer, {id_number("ticket")}) = 0 AS is_shadow
         FROM
         (
-            SELECT customer, maxIf(ticket, ticket != '') AS ticket, max(unsolved) AS unsolved,
-                min(tuple(at, UUIDToNum(uid), uid, channel, campaign, products)) AS first,
-                min(type = 'support.ticket_created') AS is_ticket_only
+            SELECT customer, max(ticket) AS ticket, max(unsolved) AS unsolved, min(first) AS first,
+                min(is_ticket_only) AS is_ticket_only
             FROM
             (
-                SELECT *, multiIf(ticket != '', concat('ticket:', ticket), its_ticket != '',
-                        concat('ticket:', its_ticket), thread != '', concat('thread:', thread), '') AS matter,
-                    {is_mail} AS is_mail, {key} AS key
-                FROM (SELECT *, {thread_ticket} AS its_ticket FROM ({named}
-                ))
+                SELECT *, if(thread = 0, '', minIf(ticketed, thread != 0 AND ticketed.3 != '')
+                        OVER (PARTITION BY customer, thread).3) AS its_ticket,
+                    multiIf(NOT is_mail, own, {about} != 0, {about}, thread != 0, thread, own) AS key
+                FROM
+                (
+                    SELECT {CUSTOMER} AS customer, {is_mail} AS is_mail,
+                        {id_number("concat('thread:', t.body_thread_id)", "t.body_thread_id")} AS thread,
+                        multiIf(NOT is_mail, if(t.conversation_id = '', reinterpretAsUInt128(t.event_uid),
+                            reinterpretAsUInt128(sipHash128(t.conversation_id))),
+                            t.ticket_id != '', reinterpretAsUInt128(sipHash128(t.ticket_id)),
+                            thread != 0, 0, reinterpretAsUInt128(t.event_uid)) AS own,
+                        max(t.ticket_id) AS ticket, max(t.body_unresolved) AS unsolved,
+                        minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.ticket_id), t.ticket_id != '') AS ticketed,
+                        min(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.event_uid{asked})) AS first,
+                        min(t.type = 'support.ticket_created') AS is_ticket_only
+                    FROM {{db}}.touchpoints AS t FINAL
+                    {joined_customers()}
+                    WHERE {typed(*_CONTACTS)} AND t.direction != 'outbound'
+                        AND (t.type NOT IN ('support.chat_message', 'support.chat_ended') OR t.conversation_id != '')
+                    GROUP BY customer, is_mail, thread, own
+                )
             )
             GROUP BY customer, is_mail, key
         )

@@ -9,8 +9,9 @@ texts; and what belongs together is grouped twice, because a window would take a
 
 from typing import Final
 
+from pipeline.warehouse.tables.bodies import LINES
 from pipeline.warehouse.views.metrics.declaration import campaign, typed
-from pipeline.warehouse.views.metrics.facts import LINES, id_number, products_of
+from pipeline.warehouse.views.metrics.facts import id_number, products_of
 
 _PLACED, _CANCELLED, _SHIPPED, _DELIVERED = 1, 2, 3, 4
 _TYPES: Final = {

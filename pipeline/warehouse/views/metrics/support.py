@@ -177,7 +177,7 @@ def _of_contacts(hit: str, condition: str) -> Rows:
     told = f"toInt64({hit})"
     rows = (
         f"SELECT {day('at')}, {dims('products', channel='channel', campaign='campaign')} AS dims,\n"
-        f"    {told} AS hit, 1 AS base\nFROM\n({contacts()}\n)\nWHERE {condition}"
+        f"    {told} AS hit, 1 AS base\nFROM\n({contacts('channel', 'campaign', 'products')}\n)\nWHERE {condition}"
     )
     known = f"WITH repeats AS ({repeats})\n"
     return {"rows": known + rows, "customers": known + of_customers("at", told, contacts(), condition)}
@@ -187,7 +187,7 @@ def _per_orders() -> str:
     channels = ", ".join(f"('channel', {quote_text(channel)})" for channel in CHANNELS)
     return (
         f"SELECT {day('at')}, {dims('products', channel='channel')} AS dims, toInt64(1) AS hit,\n"
-        f"    toInt64(0) AS base\nFROM\n({contacts()}\n)\nUNION ALL\n"
+        f"    toInt64(0) AS base\nFROM\n({contacts('channel', 'products')}\n)\nUNION ALL\n"
         f"SELECT {day('placed.1')}, arrayConcat([('all', ''), {channels}], arrayMap(p -> ('product', p), placed.3)),\n"
         f"    toInt64(0), toInt64(1)\nFROM\n({orders(PRODUCTS)}\n)"
     )
@@ -249,8 +249,8 @@ def _messages(types: tuple[str, ...], customer: str = "") -> str:
                 SELECT t.occurred_at AS at, UUIDToNum(t.event_uid) AS uid, toString(t.type) AS type,
                     t.channel AS channel, {f"{customer} AS asker," if customer else ""}
                     {campaign()} AS campaign, {_PRODUCTS} AS products, t.direction AS direction, t.ticket_id AS ticket,
-                    JSONExtractString(t.body, 'thread_id') AS thread, {CALENDAR} AS calendar, t.source AS source,
-                    ifNull({field("public_reply", "Bool")}, false) AS is_public
+                    t.body_thread_id AS thread, {CALENDAR} AS calendar, t.source AS source,
+                    t.body_public_reply AS is_public
                 FROM {{db}}.touchpoints AS t FINAL
                 {join}
                 WHERE {typed(*types)}
