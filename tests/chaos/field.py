@@ -155,6 +155,12 @@ class Field:
         self._ground.kill()
         self._ground.wait(END_S)
 
+    def end_supervisor(self) -> None:
+        """Ask the supervisor to stop everything cleanly, and wait until it has."""
+        assert self._ground is not None
+        self._ground.terminate()
+        self._ground.wait(END_S)
+
     @property
     def is_loading(self) -> bool:
         """Whether the load runs."""
@@ -174,6 +180,12 @@ class Field:
         """Kill the load as a crash would."""
         if self._load is not None:
             self._load.kill()
+            self._load.wait(END_S)
+
+    def end_load(self) -> None:
+        """Ask the load to end, which it does when all that it has sent is spoken about."""
+        if self._load is not None:
+            self._load.terminate()
             self._load.wait(END_S)
 
     def await_load(self, seconds: float) -> None:
@@ -213,7 +225,9 @@ def new_field(folder: Path, load: Load, rate: float, layout: Layout) -> Iterator
         for worker in layout.workers:
             clock_file(folder, worker).write_text("+0\n")
         (folder / "temp").mkdir(exist_ok=True)
-        proxies = Proxies([Pair(name, port, layout.listeners.get(name, 0)) for name, port in layout.proxies.items()])
+        pairs = [Pair(name, port, layout.listeners.get(name, 0)) for name, port in layout.proxies.items()]
+        between = [Pair(way.name, way.port, way.port, host=way.host) for way in layout.peer_ways]
+        proxies = Proxies([*pairs, *between])
         made = Field(folder, layout, proxies, load, rate)
         with proxies.running():
             try:

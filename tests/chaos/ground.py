@@ -20,10 +20,10 @@ from pipeline.cli.child import Part
 from pipeline.cli.guard import run
 from pipeline.cli.plan import plan_parts
 from pipeline.config import environment_name
+from tests.chaos.peers import HOST, PeerWay, java_options, listening, peer_settings, peer_ways, write_hosts
 from tests.kafka.servers import free_ports
 
 CONFIG = "chaos.json"
-HOST = "127.0.0.1"
 LOAD = "load"
 NODES = ("broker", "broker-2", "broker-3")
 
@@ -39,6 +39,7 @@ class Layout:
         direct: Direct port of every further node, and of every node's controller (`broker-2.controller`).
         listeners: Client of Kafka and node (`land-1>broker`) → port on which Kafka listens for it.
         proxies: Pair (`land-1>broker`, `land-1>warehouse`) → port on which its proxy listens.
+        peers: Of several nodes: port on which each listens for the others, and their proxies for each other.
         clocks: Library that shifts clocks; empty: clocks are true.
     """
 
@@ -47,6 +48,7 @@ class Layout:
     direct: Mapping[str, int] = field(default_factory=dict)
     listeners: Mapping[str, int] = field(default_factory=dict)
     proxies: Mapping[str, int] = field(default_factory=dict)
+    peers: Mapping[str, int] = field(default_factory=dict)
     clocks: str = ""
 
     @staticmethod
@@ -57,13 +59,15 @@ class Layout:
         ways = [f"{client}>{node}" for client in (*workers, LOAD) for node in names]
         pairs = [*ways, *(f"{worker}>warehouse" for worker in workers)]
         direct = [*names[1:], *(f"{node}.controller" for node in names)] if nodes > 1 else []
-        ports = iter(free_ports(len(ways) + len(pairs) + len(direct)))
+        peers = names if nodes > 1 else ()
+        ports = iter(free_ports(len(ways) + len(pairs) + len(direct) + len(peers)))
         return Layout(
             workers,
             names,
             direct=dict(zip(direct, ports, strict=False)),
             listeners=dict(zip(ways, ports, strict=False)),
             proxies=dict(zip(pairs, ports, strict=False)),
+            peers=dict(zip(peers, ports, strict=False)),
             clocks=clocks,
         )
 
@@ -71,8 +75,14 @@ class Layout:
         """Return the addresses at which a client finds the brokers."""
         return ",".join(f"{HOST}:{self.proxies[f'{client}>{node}']}" for node in self.nodes)
 
+    @property
+    def peer_ways(self) -> list[PeerWay]:
+        """The proxies between the brokers."""
+        return peer_ways(self.nodes, self.peers, self.direct) if self.peers else []
+
     def write(self, folder: Path) -> None:
         """Leave it where the installation looks for it."""
+        write_hosts(folder, [*self.peers])
         (folder / CONFIG).write_text(json.dumps(asdict(self)))
 
 
@@ -138,18 +148,34 @@ def _node(part: Part, name: str, layout: Layout, folder: Path) -> Part:
     clients = [way.partition(">")[0] for way in layout.listeners if way.endswith(f">{name}")]
     listens = [f"CLIENTS://{HOST}:{direct}"]
     told = [*listens]
+    labels = ["CLIENTS", "CONTROLLER", *(client.replace("-", "").upper() for client in clients)]
     for client in clients:
         label = client.replace("-", "").upper()
         listens.append(f"{label}://{HOST}:{layout.listeners[f'{client}>{name}']}")
         told.append(f"{label}://{HOST}:{layout.proxies[f'{client}>{name}']}")
-    labels = ["CLIENTS", "CONTROLLER", *(client.replace("-", "").upper() for client in clients)]
+    environment = part.environment
+    if layout.peers:
+        labels.append("PEERS")
+        here, names = listening(name, layout.peers, layout.direct)
+        listens, told = [*listens, *here], [*told, *names]
+        argv += [f"--set={key}={value}" for key, value in peer_settings(layout.nodes, layout.direct).items()]
+        environment = {**environment, **java_options(folder, name)}
+    else:
+        listens.append(f"CONTROLLER://{HOST}:{controller}")
     argv += [
-        f"--set=listeners={','.join([*listens, f'CONTROLLER://{HOST}:{controller}'])}",
+        f"--set=listeners={','.join(listens)}",
         f"--set=advertised.listeners={','.join(told)}",
         f"--set=listener.security.protocol.map={','.join(f'{label}:PLAINTEXT' for label in labels)}",
         "--set=group.initial.rebalance.delay.ms=0",
     ]
-    return replace(part, name=name, argv=tuple(argv), kafka=f"{HOST}:{direct}", log=part.log.with_name(f"{name}.log"))
+    return replace(
+        part,
+        name=name,
+        argv=tuple(argv),
+        environment=environment,
+        kafka=f"{HOST}:{direct}",
+        log=part.log.with_name(f"{name}.log"),
+    )
 
 
 def main() -> int:

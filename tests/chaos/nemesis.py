@@ -24,6 +24,7 @@ from pipeline.config import child_environment, environment_name
 from pipeline.contracts.topics import TOUCHPOINT_TOPICS
 from tests.chaos.field import SETTINGS, Field
 from tests.chaos.ground import clock_file
+from tests.chaos.peers import PEERS, troubled
 from tests.chaos.proxy import Trouble
 from tests.kafka.servers import add_partitions
 
@@ -39,7 +40,7 @@ class Nemesis:
     """Begins and ends faults on a field. What it started beside them ends with `heal`."""
 
     field: Field
-    _limits: dict[int, tuple[int, int]] = of_default(default_factory=dict)
+    _limits: dict[int, tuple[int, tuple[int, int]]] = of_default(default_factory=dict)
     _helpers: list[threading.Thread] = of_default(default_factory=list)
 
     def begin(self, word: str, target: str) -> None:
@@ -65,6 +66,15 @@ class Nemesis:
         else:
             self.field.signal(target, signal.SIGKILL)
 
+    def term(self, target: str) -> None:
+        """Ask it to end (SIGTERM)."""
+        if target == "load":
+            self.field.end_load()
+        elif target == "supervisor":
+            self.field.end_supervisor()
+        else:
+            self.field.signal(target, signal.SIGTERM)
+
     def start_again(self, target: str) -> None:
         """Start what nobody else starts again."""
         if target == "load":
@@ -77,26 +87,39 @@ class Nemesis:
         # It may be starting at this moment.
         with suppress(ProcessLookupError, psutil.Error, KeyError):
             pid = self.field.pids()[target]
-            held = psutil.Process(pid).memory_info().vms
-            self._limits[pid] = resource.prlimit(pid, resource.RLIMIT_AS)
-            resource.prlimit(pid, resource.RLIMIT_AS, (held + ROOM_BYTES, self._limits[pid][1]))
+            held = psutil.Process(pid).memory_info()
+            # A JVM and the warehouse's engine reserve addresses long before they use them.
+            kind, taken = (resource.RLIMIT_AS, held.vms) if _is_worker(target) else (resource.RLIMIT_DATA, held.data)
+            before = resource.prlimit(pid, kind)
+            self._limits[pid] = (kind, before)
+            resource.prlimit(pid, kind, (taken + ROOM_BYTES, before[1]))
 
     def unlimit_memory(self, _target: str) -> None:
         """Take the limit away, where the process still lives."""
-        for pid, limits in self._limits.items():
+        for pid, (kind, limits) in self._limits.items():
             with suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_AS, limits)
+                resource.prlimit(pid, kind, limits)
         self._limits.clear()
 
     def trouble(self, kind: str, pair: str) -> None:
         """Let something go wrong between a client and a server: with every node, where there are three."""
         client, _, server = pair.partition(">")
+        if PEERS in (client, server):
+            self._trouble_peers(kind, pair)
+            return
         for server_name in self.field.layout.nodes if server == "broker" else (server,):
             name = f"{client}>{server_name}"
             if kind == "reset":
                 self.field.proxies.reset(name)
             else:
                 self.field.proxies.make(name, cast(Trouble, kind), resets=RESETS)
+
+    def _trouble_peers(self, kind: str, pair: str) -> None:
+        for name, here in troubled(self.field.layout.nodes, kind, pair).items():
+            if here == "reset":
+                self.field.proxies.reset(name)
+            else:
+                self.field.proxies.make(name, cast(Trouble, here), resets=RESETS)
 
     def shift_clock(self, target: str, seconds: int) -> None:
         """Set the clock of a process."""
@@ -154,6 +177,10 @@ class Nemesis:
                 time.sleep(0.2)
 
 
+def _is_worker(target: str) -> bool:
+    return target.startswith(("land", "stitch"))
+
+
 def _disk(action: str) -> Act:
     return lambda nemesis, target: getattr(nemesis.field.disks[target], action)() if nemesis.field.disks else None
 
@@ -169,7 +196,7 @@ def _trouble(kind: str) -> Act:
 _LASTING = ("hole", "half-open", "delay", "throttle", "refuse", "reset-after")
 BEGIN: dict[str, Act] = {
     "kill": Nemesis.kill,
-    "term": _signal(signal.SIGTERM),
+    "term": Nemesis.term,
     "freeze": _signal(signal.SIGSTOP),
     "memory": Nemesis.limit_memory,
     **{kind: _trouble(kind) for kind in (*_LASTING, "reset")},
@@ -182,6 +209,7 @@ BEGIN: dict[str, Act] = {
 }
 END: dict[str, Act] = {
     "kill": Nemesis.start_again,
+    "term": Nemesis.start_again,
     "freeze": _signal(signal.SIGCONT),
     "memory": Nemesis.unlimit_memory,
     **dict.fromkeys(_LASTING, _trouble("none")),

@@ -27,23 +27,27 @@ class Pair:
         name: Who speaks to whom.
         port: Where clients connect.
         target: Port of the server.
+        host: Address where clients connect; the server is always at 127.0.0.1.
         trouble: What goes wrong now.
         delay_s: For `delay`: how late every piece comes, in either direction.
         bytes_per_s: For `throttle`, of each connection and direction.
         resets: For `reset-after`: how many more answers are replaced by a reset.
         smallest_request_bytes: For `reset-after`: a request that small is let through; it wants to know, not to do.
         swallowed: Answers that a reset has replaced.
+        struck: Pieces that came late or not at all, and connections that were reset or refused.
     """
 
     name: str
     port: int
     target: int
+    host: str = "127.0.0.1"
     trouble: Trouble = "none"
     delay_s: float = 0.3
     bytes_per_s: float = 30_000.0
     resets: int = 0
     smallest_request_bytes: int = 0
     swallowed: int = 0
+    struck: int = 0
     links: set["Link"] = field(default_factory=set)
 
     def reset_all(self) -> None:
@@ -83,6 +87,12 @@ class Link:
     async def _passes(self, size: int, *, is_answer: bool) -> bool:
         pair = self.pair
         asked, self._asked_bytes = self._asked_bytes, 0 if is_answer else self._asked_bytes + size
+        passed = await self._treated(size, asked, is_answer=is_answer)
+        pair.struck += not passed or pair.trouble in ("delay", "throttle")
+        return passed
+
+    async def _treated(self, size: int, asked: int, *, is_answer: bool) -> bool:
+        pair = self.pair
         match pair.trouble:
             case "delay":
                 await asyncio.sleep(pair.delay_s)
@@ -112,11 +122,10 @@ class Proxies:
     @contextmanager
     def running(self) -> Iterator["Proxies"]:
         """Listen in a thread of its own; at the end every connection is closed in its loop."""
-        for pair in self.pairs.values():
-            self._servers.append(self._loop.run_until_complete(self._listen(pair)))
         thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
         thread.start()
         try:
+            asyncio.run_coroutine_threadsafe(self._listen_all(), self._loop).result(10)
             yield self
         finally:
             asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
@@ -130,7 +139,12 @@ class Proxies:
 
     def reset(self, name: str) -> None:
         """Reset all connections of a pair once."""
-        self._call(self.pairs[name].reset_all)
+        self._call(self._reset, self.pairs[name])
+
+    @property
+    def struck(self) -> int:
+        """What troubles have hit so far: pieces and connections of all pairs."""
+        return sum(pair.struck for pair in self.pairs.values())
 
     def _call(self, function: object, *arguments: object) -> None:
         done = threading.Event()
@@ -143,22 +157,33 @@ class Proxies:
         done.wait(10)
 
     @staticmethod
+    def _reset(pair: Pair) -> None:
+        pair.struck += len(pair.links)
+        pair.reset_all()
+
+    @staticmethod
     def _make(pair: Pair, trouble: Trouble, resets: int) -> None:
         swallowed_bytes = pair.trouble in ("hole", "half-open")
         pair.trouble, pair.resets = trouble, resets
+        pair.struck += len(pair.links) if trouble == "refuse" else 0
         if swallowed_bytes or trouble == "refuse":
             pair.reset_all()
+
+    async def _listen_all(self) -> None:
+        for pair in self.pairs.values():
+            self._servers.append(await self._listen(pair))
 
     async def _listen(self, pair: Pair) -> asyncio.Server:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(pair, reader, writer)
 
-        return await asyncio.start_server(serve, "127.0.0.1", pair.port)
+        return await asyncio.start_server(serve, pair.host, pair.port)
 
     async def _serve(self, pair: Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link: Link | None = None
         try:
             if pair.trouble == "refuse":
+                pair.struck += 1
                 Link(pair, writer, writer).reset()
                 return
             from_server, to_server = await asyncio.open_connection("127.0.0.1", pair.target)

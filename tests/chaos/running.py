@@ -20,13 +20,14 @@ from tests.chaos.ground import NODES, Layout, worker_names
 from tests.chaos.ledger import read_ledger
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.rebalances import Generation, generations
-from tests.chaos.schedule import REST_S, Fault, scheduled
+from tests.chaos.schedule import NETWORK, REST_S, Fault, scheduled
 from tests.chaos.sending import POISON_SHARE, Load
 from tests.chaos.watching import (
     Samples,
     arrived,
     as_told,
     computed,
+    held,
     peaks,
     port_opened,
     recovery_of,
@@ -79,11 +80,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Moment:
-    """When a fault really began and was over, in seconds since the first record, and how busy the machine was then."""
+    """
+    What is known of a fault when it is over.
+
+    Attributes:
+        began: When it really began, in seconds since the first record.
+        over: When it was really over.
+        machine_load: How busy the machine was then.
+        struck: What it hit on the network: pieces that came late or never, connections that were reset or refused.
+    """
 
     began: float
     over: float
     machine_load: float
+    struck: int
 
 
 def run(plan: Plan, say: Say) -> dict[str, Any]:
@@ -131,6 +141,7 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
         "brokers": plan.nodes,
         "workers": plan.land + plan.stitch,
         "not_done": skipped,
+        "hit_nothing": [told["fault"] for told in figures if told["struck"] == 0],
         "faults": figures,
     }
 
@@ -145,11 +156,12 @@ def play(field: Field, schedule: Sequence[Fault], say: Say) -> list[Moment]:
     for fault in schedule:
         sleep_until(fault.at_s)
         say(f"  {fault.at_s:6.1f} s  {fault}" + (f" for {fault.lasts_s:g} s" if fault.lasts_s else ""))
-        really = time.monotonic() - began
+        really, struck = time.monotonic() - began, field.proxies.struck
         nemesis.begin(fault.word, fault.target)
         sleep_until(fault.ends_s)
         nemesis.end(fault.word, fault.target)
-        moments.append(Moment(really, time.monotonic() - began, os.getloadavg()[0]))
+        over = time.monotonic() - began
+        moments.append(Moment(really, over, os.getloadavg()[0], field.proxies.struck - struck))
     nemesis.heal()
     return moments
 
@@ -193,6 +205,8 @@ def figure(samples: Samples, fault: Fault, moment: Moment, schedule: Sequence[Fa
         "at_s": fault.at_s,
         "fault": str(fault),
         "lasts_s": fault.lasts_s,
+        "struck": moment.struck if fault.word in NETWORK else None,
+        "records_held": held(samples, began, until if land.first_row_s is None else healed + land.first_row_s),
         # The load has a client of its own, which comes back in its own time.
         "arrived_s": arrived(samples, healed, until),
         "land": as_told(land),
@@ -231,4 +245,7 @@ def _line(told: dict[str, Any]) -> str:
         parts.append(f"{stage}: first row {first}, caught up {caught}{rate}")
     peak = ", ".join(f"{part} {size}" for part, size in sorted(told["rss_peak_mb"].items()) if part != "load")
     dealt = ", ".join(f"{stage} {number}" for stage, number in told["rebalances"].items())
+    parts.append(f"records held {told['records_held']}")
+    if told["struck"] is not None:
+        parts.append(f"hit {told['struck']}" if told["struck"] else "HIT NOTHING")
     return "; ".join([*parts, f"rebalances: {dealt}", f"MB: {peak}"])

@@ -2,16 +2,18 @@
 The schedule: which fault when, from a seed alone.
 
 All faults there are form a deck. Ten seeds in a row (1 to 10, 11 to 20, …) deal one shuffle of it, so that together
-they play every fault; who has several brokers rolls them at the end. Times do not depend on how fast anything recovers:
+they play every fault. Those among them who have three brokers deal the faults between brokers, and roll them at the
+end; four of them deal what was thought of later, behind their own. Times do not depend on how fast anything recovers:
 the same seed hurts at the same offsets.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.ground import Layout
+from tests.chaos.ground import NODES, Layout
+from tests.chaos.peers import PEERS
 
 SEEDS_OF_A_DECK = 10
 WARM_UP_S = 8.0
@@ -33,8 +35,8 @@ LASTS_S = {
     "storm": 16.0,
     "roll": 45.0,
 }
-_PAUSE_S = {"kill load": 2.0, "kill supervisor": 1.0}
-_NETWORK = ("hole", "half-open", "delay", "throttle", "refuse", "reset", "reset-after")
+_PAUSE_S = {"kill load": 2.0, "kill supervisor": 1.0, "term load": 2.0, "term supervisor": 1.0}
+NETWORK = ("hole", "half-open", "delay", "throttle", "refuse", "reset", "reset-after")
 # The must-hold figures are measured in every seed.
 ALWAYS = ("kill land", "kill broker")
 ONE_NODE = (
@@ -42,15 +44,20 @@ ONE_NODE = (
     *(f"term {target}" for target in ("land", "stitch", "broker", "warehouse")),
     *(f"freeze {target}" for target in ("land", "stitch", "broker", "warehouse")),
     *(f"memory {target}" for target in ("land", "stitch")),
-    *(f"{trouble} {role}>broker" for role in ("land", "stitch", "load") for trouble in _NETWORK),
-    *(f"{trouble} {role}>warehouse" for role in ("land", "stitch") for trouble in _NETWORK),
+    *(f"{trouble} {role}>broker" for role in ("land", "stitch", "load") for trouble in NETWORK),
+    *(f"{trouble} {role}>warehouse" for role in ("land", "stitch") for trouble in NETWORK),
     *(f"full {disk}" for disk in ("warehouse", "kafka", "temp")),
     *(f"clock-{way} {role}" for way in ("back", "ahead") for role in ("land", "stitch")),
     "storm group",
     "partitions topic",
 )
+# A deck of its own: the schedules of the seeds stay what they were, with one fault more at their end.
+LATER = ("memory broker", "memory warehouse", "term load", "term supervisor")
+# One broker and its two peers. Half-open: what it asks arrives and it hears nothing, or the other way round.
+OF_PEERS = (*(f"{trouble} broker>peers" for trouble in NETWORK), "half-open peers>broker")
+THREE_NODE_SEEDS = 3
 OF_BROKERS = "roll brokers"
-ALL = frozenset((*ALWAYS, *ONE_NODE, OF_BROKERS))
+ALL = frozenset((*ALWAYS, *ONE_NODE, *LATER, *OF_PEERS, OF_BROKERS))
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,10 @@ def wrong_in(words: str) -> str:
 
 def absent_in(words: str, present: Collection[str]) -> list[str]:
     """Return whom a named fault means, as `kill land-3`, that is not among the workers and brokers there are."""
-    named = re.findall(r"\b[a-z]+-[1-9]\b", words.partition(":")[0])
+    name = words.partition(":")[0]
+    named = re.findall(r"\b[a-z]+-[1-9]\b", name)
+    if PEERS in re.split("[ >]", name) and NODES[1] not in present:
+        named.append(NODES[1])
     return [name for name in named if name not in present]
 
 
@@ -107,10 +117,20 @@ def unfit_for(words: str, nodes: int) -> str:
 def dealt(seed: int, nodes: int) -> list[str]:
     """Return the faults of a seed, as a word and a role."""
     # One deck for all ten, whoever of them has several brokers, or some faults would come twice and others never.
-    deck = [*ONE_NODE]
-    Random((seed - 1) // SEEDS_OF_A_DECK).shuffle(deck)
-    own = deck[(seed - 1) % SEEDS_OF_A_DECK :: SEEDS_OF_A_DECK]
-    return [*ALWAYS, *own, OF_BROKERS] if nodes > 1 else [*ALWAYS, *own]
+    number, place = divmod(seed - 1, SEEDS_OF_A_DECK)
+    own = _shuffled(ONE_NODE, number)[place::SEEDS_OF_A_DECK]
+    own += _shuffled(LATER, number)[SEEDS_OF_A_DECK - 1 - place :: SEEDS_OF_A_DECK]
+    if nodes == 1:
+        return [*ALWAYS, *own]
+    # Every third seed has three brokers, unless said: of ten in a row these are three or four.
+    between = _shuffled(OF_PEERS, number)[seed // THREE_NODE_SEEDS % THREE_NODE_SEEDS :: THREE_NODE_SEEDS]
+    return [*ALWAYS, *own, *between, OF_BROKERS]
+
+
+def _shuffled(deck: Sequence[str], number: int) -> list[str]:
+    cards = [*deck]
+    Random(number).shuffle(cards)
+    return cards
 
 
 def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, rest_s: float = REST_S) -> list[Fault]:
@@ -137,8 +157,10 @@ def scheduled(seed: int, layout: Layout, faults: list[str] | None = None, rest_s
 
 
 def _one_of(role: str, layout: Layout, random: Random) -> str:
-    """Name one worker of a role, also as the client of a pair, and one of several brokers."""
+    """Name one worker of a role, also as the client of a pair, and one of several brokers, also with its peers."""
     client, way, server = role.partition(">")
     workers = [worker for worker in layout.workers if worker.partition("-")[0] == client]
-    nodes = list(layout.nodes) if role == "broker" else []
-    return random.choice(workers or nodes or [client]) + way + server
+    nodes = list(layout.nodes) if role == "broker" or PEERS in (client, server) else []
+    if client == PEERS:
+        return client + way + (random.choice(nodes) if server == "broker" else server)
+    return random.choice(workers or (nodes if client == "broker" else []) or [client]) + way + server

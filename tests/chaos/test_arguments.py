@@ -19,6 +19,7 @@ from tests.chaos.schedule import ALL, unfit_for, wrong_in
         ("--faults", "kill land:soon", "no number of seconds"),
         ("--faults", ",", "no fault is named"),
         ("--faults", "kill land-3", "seed 1 has no land-3; there are land-1, stitch-1, broker"),
+        ("--faults", "hole broker>peers", "seed 1 has no broker-2"),
         ("--faults", "kill land,hole stitch-2>broker:9", "seed 1 has no stitch-2"),
         ("--faults", "roll brokers", "seed 1: 'roll brokers' restarts several brokers in turn, and there is one"),
         ("--faults", "kill land,roll brokers:30", "give --brokers 3"),
@@ -41,5 +42,12 @@ def test_several_brokers_may_be_rolled() -> None:
 
 
 def test_all_faults_may_be_named_and_one_worker_or_broker_of_several() -> None:
-    named = [*ALL, "kill land-2", "hole stitch-2>broker:60", "kill broker-3", "freeze warehouse:1.5"]
+    named = [
+        *ALL,
+        "kill land-2",
+        "hole stitch-2>broker:60",
+        "kill broker-3",
+        "freeze warehouse:1.5",
+        "half-open peers>broker-2:20",
+    ]
     assert not any(map(wrong_in, named))

@@ -15,14 +15,14 @@ import pytest
 
 from tests.chaos.__main__ import plan_of, the_parser
 from tests.chaos.field import clock_leftovers
-from tests.chaos.ground import Layout
+from tests.chaos.ground import NODES, Layout
 from tests.chaos.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, Account, Ledger, read_ledger
 from tests.chaos.nemesis import BEGIN, END
 from tests.chaos.proxy import Pair, Proxies, Trouble
 from tests.chaos.rebalances import generation_of
-from tests.chaos.schedule import ALL, ALWAYS, LASTS_S, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
+from tests.chaos.schedule import ALL, ALWAYS, LASTS_S, LATER, OF_PEERS, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
 from tests.chaos.sending import POISONS, Load
-from tests.chaos.watching import Samples, arrived, port_opened, recovery_of
+from tests.chaos.watching import Samples, arrived, held, port_opened, recovery_of
 from tests.kafka.servers import free_ports
 
 LAYOUT = Layout(workers=["land-1", "land-2", "stitch-1"], nodes=["broker"])
@@ -42,14 +42,29 @@ def test_ten_seeds_in_a_row_play_every_fault() -> None:
         played = [words for plan in plans for words in dealt(plan.seed, plan.nodes)]
         assert set(played) == ALL
         assert all(played.count(words) == SEEDS_OF_A_DECK for words in ALWAYS)
-        assert all(played.count(words) == 1 for words in ONE_NODE)
+        assert all(played.count(words) == 1 for words in (*ONE_NODE, *LATER))
+
+
+def test_faults_between_brokers_are_dealt_to_those_who_have_three_and_name_one_of_them() -> None:
+    assert not {*OF_PEERS} & {*dealt(3, 1)}
+    assert {*OF_PEERS} & {*dealt(3, 3)}
+    three = Layout(workers=["land-1", "stitch-1"], nodes=[*NODES])
+    (cut, mute) = scheduled(3, three, ["hole broker>peers", "half-open peers>broker"])
+    assert cut.target.partition(">")[0] in NODES
+    assert mute.target.partition(">")[2] in NODES
 
 
 def test_the_nemesis_knows_every_fault_and_ends_what_lasts() -> None:
-    for words in (*ONE_NODE, *ALWAYS, "roll brokers"):
+    for words in ALL:
         word = words.partition(" ")[0]
         assert word in BEGIN
         assert (word in END) or word not in LASTS_S or word in ("storm", "roll")
+
+
+def test_what_a_fault_held_up_is_what_waited_and_what_came() -> None:
+    samples = Samples(sent=[(0.0, 100.0), (5.0, 150.0), (9.0, 190.0)], landed=[(0.0, 90.0), (1.0, 95.0), (8.0, 190.0)])
+    assert held(samples, 2.0, 6.0) == 55
+    assert held(samples, 9.0, 9.0) == 0
 
 
 def test_named_faults_have_their_length_and_a_worker_of_the_role() -> None:
@@ -153,6 +168,7 @@ def test_a_proxy_without_trouble_passes_everything(pair: Way) -> None:
     connection = pair[1]()
     assert asked(connection, b"one") == b"one"
     assert asked(connection, b"two") == b"two"
+    assert pair[0].struck == 0
 
 
 def test_a_reset_after_the_request_was_applied(pair: Way) -> None:
@@ -163,7 +179,7 @@ def test_a_reset_after_the_request_was_applied(pair: Way) -> None:
     with pytest.raises(ConnectionResetError):
         asked(connection, b"two")
     assert heard == [b"one", b"two"], "the server did it, and the client does not know"
-    assert proxies.pairs["a>b"].swallowed == 1
+    assert proxies.pairs["a>b"].swallowed == proxies.struck == 1
     assert asked(connect(), b"three") == b"three"
 
 
@@ -186,6 +202,7 @@ def test_a_server_that_breaks_off_is_told_to_a_client_that_waits_for_its_answer(
 def test_half_open_brings_the_request_and_no_answer_and_a_hole_brings_neither(pair: Way) -> None:
     proxies, connect = pair
     connection = connect()
+    struck = 0
     cases: tuple[tuple[Trouble, list[bytes]], ...] = (("half-open", [b"half-open"]), ("hole", []))
     for trouble, expected in cases:
         heard.clear()
@@ -193,6 +210,8 @@ def test_half_open_brings_the_request_and_no_answer_and_a_hole_brings_neither(pa
         with pytest.raises(TimeoutError):
             asked(connection, trouble.encode())
         assert heard == expected
+        assert proxies.struck > struck
+        struck = proxies.struck
         proxies.make("a>b", "none")
         with pytest.raises(ConnectionResetError):
             connection.recv(1000)

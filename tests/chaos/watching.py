@@ -161,6 +161,11 @@ def arrived(samples: Samples, healed: float, until: float) -> float | None:
     return None if first is None else round(first - healed, 1)
 
 
+def held(samples: Samples, began: float, until: float) -> int:
+    """Return how many records were in Kafka and not landed at a time, or came from then until another."""
+    return max(0, round(_at(samples.sent, until) - _at(samples.landed, began)))
+
+
 def peaks(samples: Samples, since: float, until: float) -> dict[str, int]:
     """Return the greatest resident megabytes of every part within a time."""
     found = {

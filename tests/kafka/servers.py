@@ -58,6 +58,7 @@ class KafkaNode:
     cluster_id: str = field(default_factory=new_cluster_id)
     controllers: Mapping[int, int] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -81,7 +82,7 @@ class KafkaNode:
         command += [f"--controller={node}={port}" for node, port in self.controllers.items()]
         command += [f"--set={name}={value}" for name, value in {**_FAST, **self.settings}.items()]
         with (self.data / "test.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=child_environment({}))
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=child_environment(self.environment))
         return self
 
     def await_answer(self) -> "KafkaNode":
