@@ -42,6 +42,8 @@ def producer_config(kafka: KafkaSettings, delivery_timeout: timedelta) -> dict[s
         "delivery.timeout.ms": int(delivery_timeout.total_seconds() * 1000),
         "message.max.bytes": kafka.max_record_bytes,
         "reconnect.backoff.max.ms": 1_000,
+        # A leader that its peers cannot reach never confirms anything: another one is asked while there is time.
+        "socket.timeout.ms": 6_000,
         # Its own lines would stand between ours; what matters comes with the delivery reports.
         "log_level": 0,
     }

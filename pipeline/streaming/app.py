@@ -125,7 +125,8 @@ def build_faust(kafka: KafkaSettings, group: str) -> Foreign:
         broker_max_poll_records=CHUNK_RECORDS,
         consumer_max_fetch_size=kafka.fetch_max_bytes,
         consumer_auto_offset_reset="earliest",
-        consumer_metadata_max_age_ms=30_000,
+        # A broker that its peers cannot reach says nothing of it, and has nothing new to read.
+        consumer_metadata_max_age_ms=5_000,
         consumer_group_instance_id=kafka.instance_id or None,
         # Topics are made before workers start; the embedded broker cannot be asked to.
         topic_allow_declare=False,

@@ -66,6 +66,9 @@ class KafkaWriter:
                 "message.max.bytes": max(settings.max_record_bytes * 2, 1_048_576),
                 "delivery.timeout.ms": int(DELIVERY_TIMEOUT.total_seconds() * 1000),
                 "topic.metadata.refresh.interval.ms": 30_000,
+                # A leader that its peers cannot reach takes records and never confirms them, and may be asked for the
+                # leaders for ever: one that is silent for so long is left, and another is asked.
+                "socket.timeout.ms": 6_000,
                 # By default a connection is tried again only every 10 s after an outage.
                 "reconnect.backoff.max.ms": 500,
                 "log_level": 2,  # every refused connection would be a line; retry tells of an outage once
