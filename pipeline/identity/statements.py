@@ -41,6 +41,9 @@ def statements_that_hold(statements: pl.DataFrame) -> Statements:
     Returns:
         Each pair at most once per kind of statement, with the earliest occurred_at that still stands.
     """
+    if statements.is_empty():
+        nobody = statements.select("a", "b", first_seen="occurred_at")
+        return Statements(aliases=nobody, unlinks=nobody.select("a", "b"))
     said = (
         statements.with_columns(
             pl.min_horizontal("a", "b").alias("a"),

@@ -23,6 +23,21 @@ _KNOWN: dict[str, pl.DataType] = {
     "first_seen": _MS,
     "shared": pl.Boolean(),
 }
+_SAID: dict[str, pl.DataType] = {
+    "a": pl.Binary(),
+    "a_kind": pl.Int8(),
+    "b": pl.Binary(),
+    "b_kind": pl.Int8(),
+    "statement": pl.Int8(),
+    "withdraws": pl.String(),
+    "source": pl.String(),
+    "event_id": pl.String(),
+    "occurred_at": _MS,
+    "event_uid": pl.Binary(),
+    "content_version": pl.Binary(),
+}
+# Whom statements name is read once a batch, unless it is more than so many: then each round asks for those it met.
+_FEW_NAMED = 5_000
 _OFFERS: dict[str, pl.DataType] = {
     "a": pl.Binary(),
     "a_kind": pl.Int8(),
@@ -79,9 +94,9 @@ def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySetting
         front = live.select(ident_key="b").unique().join(reached, on="ident_key", how="anti")
         reached = pl.concat([reached, front])
     identifiers = explored.known.join(reached, on="ident_key", how="semi")
-    statements = store.statements(identifiers["ident_key"])
+    said = explored.said_about(identifiers)
     links = _links_among(explored.offers, reached)
-    return Closure(identifiers, links, statements_that_hold(statements), statements, explored.hubs, explored.crossed)
+    return Closure(identifiers, links, statements_that_hold(said), said, explored.hubs, explored.crossed)
 
 
 class _Explored:
@@ -94,6 +109,9 @@ class _Explored:
         self.offers = pl.DataFrame(schema=_OFFERS)
         self.hubs = pl.DataFrame(schema={"ident_key": pl.Binary})
         self.crossed = pl.DataFrame(schema={"ident_key": pl.Binary})
+        named = store.named(_FEW_NAMED + 1)
+        self._named = None if len(named) > _FEW_NAMED else named.rename("ident_key").to_frame()
+        self._said = [pl.DataFrame(schema=_SAID)]
 
     def explore_dirty(self, dirty: pl.DataFrame) -> pl.DataFrame:
         """Explore dirty identifiers and the neighbours that have to learn that one of them crossed a cap."""
@@ -121,7 +139,7 @@ class _Explored:
         # What joined the blocklist after it had landed is shared, whatever its neighbours are.
         blocked = fresh.join(blocked_keys(self._settings).to_frame(), on="ident_key", how="semi")
         shared = pl.concat([judgement.shared, blocked])
-        statements = self._store.statements(fresh["ident_key"])
+        statements = self._statements(fresh)
         # Few are over a cap: a join with nobody would pass all links.
         if not shared.is_empty():
             links = links.join(shared, on="ident_key", how="anti")
@@ -136,6 +154,22 @@ class _Explored:
         self.known = pl.concat([self.known, self._describe(fresh, hoods, own, shared)])
         self.crossed = pl.concat([self.crossed, judgement.crossed.select("ident_key")])
         return judgement.crossed
+
+    def said_about(self, identifiers: pl.DataFrame) -> pl.DataFrame:
+        """Return every content of the statements that name these identifiers, as it was read of each."""
+        if len(self._said) == 1:
+            return self._said[0]
+        said = pl.concat(self._said)
+        named = said.join(identifiers, left_on="a", right_on="ident_key", how="semi")
+        return said.join(named, on="event_uid", how="semi")
+
+    def _statements(self, fresh: pl.DataFrame) -> pl.DataFrame:
+        """Read the statements about identifiers, but for those whom none named when this batch began to read."""
+        asked = fresh if self._named is None else fresh.join(self._named, on="ident_key", how="semi")
+        if not asked.is_empty():
+            self._said.append(self._store.statements(asked["ident_key"]).select(*_SAID))
+            return self._said[-1]
+        return self._said[0]
 
     def _describe(
         self, fresh: pl.DataFrame, hoods: pl.DataFrame, statements: pl.DataFrame, shared: pl.DataFrame
@@ -160,6 +194,8 @@ def _stated(statements: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
     Every alias ever stated, also a withdrawn one; and where several contents of one statement name other pairs, each
     identifier of one with each of another: whose content is true decides about all of them.
     """
+    if statements.is_empty():
+        return pl.DataFrame(schema=_OFFERS)
     aliases = statements.filter((pl.col("statement") == 1) & (pl.col("withdraws") == "")).select(
         "a", "a_kind", "b", "b_kind", first_seen="occurred_at"
     )

@@ -156,6 +156,10 @@ class _Supposing:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
+    def named(self, limit: int) -> pl.Series:
+        """Return whom statements name, the two of the supposed one first."""
+        return pl.concat([self._rows["a"], self._store.named(limit)]).head(limit)
+
     def statements(self, keys: pl.Series) -> pl.DataFrame:
         """Return the statements about identifiers, the supposed one among them."""
         known = self._store.statements(keys)

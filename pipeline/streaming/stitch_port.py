@@ -30,6 +30,9 @@ class StitchStore(Protocol):
     def statements(self, keys: pl.Series) -> pl.DataFrame:
         """Return every content of all statements of which one content names one of the identifiers."""
 
+    def named(self, limit: int) -> pl.Series:
+        """Return whom statements name, no more than so many; all of whom that were there when the call began."""
+
     def overlooked_neighbours(self, hubs: pl.DataFrame) -> pl.Series:
         """Return the neighbours that may not know yet that these hubs crossed a cap."""
 

@@ -64,7 +64,7 @@ SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
 @lru_cache(maxsize=2_000)
 def frame_of(method: str, answer: Answer) -> pl.DataFrame | pl.Series:
     """Return an answer as the real store gives it."""
-    if method in ("overlooked_neighbours", "stale_identifiers"):
+    if method in ("overlooked_neighbours", "stale_identifiers", "named"):
         return pl.Series("ident_key", list(answer), dtype=pl.Binary)
     schema = SCHEMAS[method]
     plain = {name: pl.Int64() if dtype == TIME else dtype for name, dtype in schema.items()}

@@ -140,6 +140,10 @@ class Hands:
         """Read links."""
         return self.world.warehouse.links(keys)
 
+    def named(self, limit: int) -> Answer:
+        """Read whom statements name."""
+        return self.world.warehouse.named(limit)
+
     def kinds(self, keys: Sequence[bytes]) -> Answer:
         """Read kinds of subjects."""
         return self.world.warehouse.kinds(keys)

@@ -160,4 +160,4 @@ def answered(method: str, answer: Answer) -> Any:
     return frame_of(method, answer) if answer or method in READS else None
 
 
-READS = frozenset({*SCHEMAS, "overlooked_neighbours", "stale_identifiers"})
+READS = frozenset({*SCHEMAS, "overlooked_neighbours", "stale_identifiers", "named"})

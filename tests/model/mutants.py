@@ -153,6 +153,14 @@ class _NotEmptied(Hands):
         return super().insert_stitched(kept)
 
 
+class _NamesRemembered(Hands):
+    """Whom statements name is read once and then remembered, whatever was stated since."""
+
+    def named(self, limit: int) -> Answer:
+        names: dict[str, Answer] = vars(self.world).setdefault("names_remembered", {})
+        return names.setdefault(self.owner.worker, super().named(limit))
+
+
 @contextmanager
 def _announcing_first() -> Iterator[None]:
     land = Landing.land
@@ -317,6 +325,7 @@ MUTANTS: Final[Sequence[Mutant]] = (
         known=450,
     ),
     Mutant("aliases not walked", PEOPLE.name, QUIET, patching=_aliases_not_walked, known=20),
+    Mutant("whom statements name remembered", PEOPLE.name, QUIET, hands=_NamesRemembered),
     Mutant("commit before write", MIXED.name, replace(FAULTY, crash=0.04), commits_first=True, known=2),
     Mutant("offset off by one", MIXED.name, RACING, patching=_off_by_one, known=0),
     Mutant("other rows not emptied", MIXED.name, QUIET, hands=_NotEmptied, known=42),
@@ -326,7 +335,7 @@ MUTANTS: Final[Sequence[Mutant]] = (
         replace(SWEEPING, lose=1.0, crashes_before=("insert_stitched",)),
         patching=_dirty_first,
         group=1,
-        known=124,
+        known=433,
     ),
     Mutant(
         "sweep of all rules_versions together",

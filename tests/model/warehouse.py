@@ -69,6 +69,10 @@ class Warehouse:
                 seen[link] = min(row.first_seen, seen.get(link, row.first_seen))
         return tuple(sorted((*link, first) for link, first in seen.items()))
 
+    def named(self, limit: int) -> Answer:
+        """Return whom statements name."""
+        return tuple(sorted({row.a for row in self.tables.identity_statements})[:limit])
+
     def kinds(self, keys: Collection[bytes]) -> Answer:
         """Return ident_key, kind of subjects."""
         return tuple(sorted({(row.ident_key, row.kind) for row in self.tables.touchpoints if row.ident_key in keys}))

@@ -128,6 +128,10 @@ class MemoryWarehouse:
             LINKS,
         )
 
+    def named(self, limit: int) -> pl.Series:
+        """Return whom statements name."""
+        return pl.Series("ident_key", sorted({row["a"] for row in self.statement_rows})[:limit], pl.Binary)
+
     def kinds(self, keys: pl.Series) -> pl.DataFrame:
         """Tell the kind of subjects."""
         asked = set(keys.to_list())

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from pipeline.config import IdentitySettings
+from pipeline.streaming import closure
 from tests.convergence.expected import oracle_rules
 from tests.oracle.identity import RANKS
 from tests.oracle.views import answer
@@ -81,15 +83,18 @@ def test_order_repetition_batches_and_workers_change_nothing(
     again = data.draw(st.lists(st.sampled_from(history), max_size=len(history)), label="sent again")
     sent = data.draw(st.permutations([*history, *again]), label="order")
     workers = Workers(identity)
-    while sent:
-        size = data.draw(st.integers(1, len(sent)), label="batch")
-        workers.land(sent[:size])
-        sent = sent[size:]
-        chosen = data.draw(st.lists(st.sampled_from(workers.dirty), max_size=6), label="keys") if workers.dirty else []
-        workers.stitch(chosen, is_slow=data.draw(st.booleans(), label="slow"))
-        if data.draw(st.booleans(), label="announcements of the others are lost"):
-            workers.dirty.clear()
-    workers.finish()
+    few = data.draw(st.sampled_from([0, 3, closure._FEW_NAMED]), label="so many named are read at once")
+    with patch.object(closure, "_FEW_NAMED", few):
+        while sent:
+            size = data.draw(st.integers(1, len(sent)), label="batch")
+            workers.land(sent[:size])
+            sent = sent[size:]
+            waiting = st.lists(st.sampled_from(workers.dirty), max_size=6) if workers.dirty else st.just([])
+            chosen = data.draw(waiting, label="keys")
+            workers.stitch(chosen, is_slow=data.draw(st.booleans(), label="slow"))
+            if data.draw(st.booleans(), label="announcements of the others are lost"):
+                workers.dirty.clear()
+        workers.finish()
     expected = oracle_results(history, identity)
     event(f"customers: {len({row['customer_uid'] for row in expected.values()})} of {len(expected)} identifiers")
     assert told(expected, workers.results()) == []
