@@ -83,16 +83,18 @@ class Nemesis:
             self.field.start()
 
     def limit_memory(self, target: str) -> None:
-        """Leave a process nearly no more memory than it has."""
+        """Leave a worker nearly no more memory than it has, and a broker or the warehouse none."""
         # It may be starting at this moment.
         with suppress(ProcessLookupError, psutil.Error, KeyError):
             pid = self.field.pids()[target]
             held = psutil.Process(pid).memory_info()
-            # A JVM and the warehouse's engine reserve addresses long before they use them.
-            kind, taken = (resource.RLIMIT_AS, held.vms) if _is_worker(target) else (resource.RLIMIT_DATA, held.data)
+            # A JVM and the warehouse's engine reserve addresses long before they use them, and live long on 16 MB.
+            kind, most = (
+                (resource.RLIMIT_AS, held.vms + ROOM_BYTES) if _is_worker(target) else (resource.RLIMIT_DATA, held.data)
+            )
             before = resource.prlimit(pid, kind)
             self._limits[pid] = (kind, before)
-            resource.prlimit(pid, kind, (taken + ROOM_BYTES, before[1]))
+            resource.prlimit(pid, kind, (most, before[1]))
 
     def unlimit_memory(self, _target: str) -> None:
         """Take the limit away, where the process still lives."""

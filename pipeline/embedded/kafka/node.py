@@ -136,6 +136,8 @@ def prepare(node: Node, settings: EmbeddedSettings, cluster_id: str = "") -> lis
         "-XX:+UseSerialGC",
         # Half dead it would serve nobody; whoever started it starts it again.
         "-XX:+ExitOnOutOfMemoryError",
+        # What the JVM writes when it crashes lies with the node, not in whatever folder it was started from.
+        f"-XX:ErrorFile={node.data / 'crash.log'}",
         "-Djava.awt.headless=true",
         f"-Djava.io.tmpdir={_own_folder(node.data / 'tmp')}",
         *_logging(),
