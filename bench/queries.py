@@ -47,6 +47,7 @@ _REFS: Final = (
     "subscription_id",
     "survey_id",
 )
+_STITCHED_REFS: Final = ("pain_order_id", "pain_ticket_id", "trade_order_id", "trade_shipment_id")
 _KEY: Final = "reinterpretAsUUID(bitXor(reinterpretAsUInt128({}), made.2))"
 _TEXT: Final = "if({0} = '', '', concat({0}, '-', toString(made.1)))"
 
@@ -123,10 +124,10 @@ def _touchpoint() -> Mapping[str, str]:
 
 def _stitched() -> Mapping[str, str]:
     keys = {name: _KEY.format(f"o.{name}") for name in ("ident_key", "customer_uid")}
-    lists = ("step_event_uid", "visit_id", "journey_id", "pain_point_id")
+    lists = ("step_event_uid", "visit_id", "journey_id", "pain_point_id", "trade_event_uid")
     keys |= {name: f"arrayMap(i -> {_KEY.format('i')}, o.{name})" for name in lists}
     keys["pain_evidence"] = f"arrayMap(e -> arrayMap(i -> {_KEY.format('i')}, e), o.pain_evidence)"
-    texts = {name: f"arrayMap(i -> {_TEXT.format('i')}, o.{name})" for name in ("pain_order_id", "pain_ticket_id")}
+    texts = {name: f"arrayMap(i -> {_TEXT.format('i')}, o.{name})" for name in _STITCHED_REFS}
     return {**keys, **texts, "identifiers": _IDENTIFIERS.format("o.identifiers")}
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 TIME: Final = pl.Datetime("ms", "UTC")
 
-# (body field, type): what the pain-point rules read from the bodies; null where a type has no such field.
+# (body field, type): what is read from the bodies; null where a type has no such field.
 EVIDENCE_FIELDS: Final[tuple[tuple[str, pl.DataType], ...]] = (
     ("promised_delivery_at", TIME),
     ("promised_until", TIME),
@@ -47,9 +47,10 @@ EVIDENCE_FIELDS: Final[tuple[tuple[str, pl.DataType], ...]] = (
     ("regulator_ref", pl.String()),
     ("element", pl.String()),
     ("code", pl.String()),
+    ("carrier", pl.String()),
 )
 
-# Envelope columns that only the pain-point rules read; `product_id` is the first of the products that the touchpoint
+# What else only the pain-point rules and trade read; `product_id` is the first of the products that the touchpoint
 # names, `calendar` the attribute that names a business calendar.
 EVIDENCE_COLUMNS: Final[tuple[str, ...]] = (
     "source",
@@ -58,7 +59,11 @@ EVIDENCE_COLUMNS: Final[tuple[str, ...]] = (
     "subscription_id",
     "product_id",
     "calendar",
+    "campaign",
 )
+
+# Products of an order that was placed, also those that only its lines name; of every other touchpoint none.
+ORDERED_PRODUCTS: Final = "ordered_products"
 
 FACTS_SCHEMA: Final[Mapping[str, pl.DataType]] = MappingProxyType(
     {
@@ -81,6 +86,7 @@ FACTS_SCHEMA: Final[Mapping[str, pl.DataType]] = MappingProxyType(
         "currency": pl.String(),
         **dict.fromkeys(EVIDENCE_COLUMNS, pl.String()),
         **dict(EVIDENCE_FIELDS),
+        ORDERED_PRODUCTS: pl.List(pl.String()),
     }
 )
 
@@ -150,6 +156,25 @@ PAIN_COLUMNS: Final[Mapping[str, pl.DataType]] = MappingProxyType(
     }
 )
 
+TRADE_COLUMNS: Final[Mapping[str, pl.DataType]] = MappingProxyType(
+    {
+        "trade_event_uid": pl.Binary(),
+        "trade_occurred_at": TIME,
+        "trade_type": pl.String(),
+        "trade_channel": pl.String(),
+        "trade_order_id": pl.String(),
+        "trade_shipment_id": pl.String(),
+        "trade_said_at": TIME,
+        "trade_amount_minor": pl.Int64(),
+        "trade_currency": pl.String(),
+        "trade_campaign": pl.String(),
+        "trade_carrier": pl.String(),
+        "trade_products": pl.List(pl.String()),
+        "trade_counts": pl.UInt8(),
+        "trade_sent_back_at": TIME,
+    }
+)
+
 STITCHED_SCHEMA: Final[Mapping[str, pl.DataType]] = MappingProxyType(
     {
         "ident_key": pl.Binary(),
@@ -165,7 +190,7 @@ STITCHED_SCHEMA: Final[Mapping[str, pl.DataType]] = MappingProxyType(
         "revenue": pl.List(MONEY),
         **{
             name: pl.List(inner)
-            for columns in (STEP_COLUMNS, VISIT_COLUMNS, JOURNEY_COLUMNS, PAIN_COLUMNS)
+            for columns in (STEP_COLUMNS, VISIT_COLUMNS, JOURNEY_COLUMNS, PAIN_COLUMNS, TRADE_COLUMNS)
             for name, inner in columns.items()
         },
     }
@@ -189,8 +214,8 @@ def conform_facts(frame: pl.DataFrame) -> pl.DataFrame:
     Epoch milliseconds become times, an absent text is filled, other columns are dropped.
 
     Args:
-        frame: Columns of `FACTS_SCHEMA`, in any order; of text and of what may be null, those that nobody has may be
-            missing.
+        frame: Columns of `FACTS_SCHEMA`, in any order; of text, lists and what may be null, those that nobody has
+            may be missing.
 
     Returns:
         Exactly the columns of `FACTS_SCHEMA`.
@@ -200,6 +225,8 @@ def conform_facts(frame: pl.DataFrame) -> pl.DataFrame:
         for name, dtype in FACTS_SCHEMA.items()
         if name not in frame.columns and (dtype == pl.String or name in NULLABLE_FACTS)
     ]
+    if ORDERED_PRODUCTS not in frame.columns:
+        absent.append(pl.lit([], dtype=FACTS_SCHEMA[ORDERED_PRODUCTS]).alias(ORDERED_PRODUCTS))
     columns = []
     for name, dtype in FACTS_SCHEMA.items():
         column = pl.col(name).cast(dtype)

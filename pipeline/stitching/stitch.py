@@ -2,8 +2,8 @@
 Facts and identities in, complete rows of table `stitched` out: the pure heart of the STITCH agent.
 
 The rule owned here: one row per identifier that was passed in, the anchor's row carrying its customer's steps, visits,
-journeys and pain points, every other row empty. The result depends on the set of facts only: neither their order nor
-duplicates nor which other customers happen to be in the same call change a customer's row.
+journeys, pain points and trade, every other row empty. The result depends on the set of facts only: neither their order
+nor duplicates nor which other customers happen to be in the same call change a customer's row.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from pipeline.stitching.orders import orders_by
 from pipeline.stitching.pain import pain_points_of
 from pipeline.stitching.rules import StitchRules
 from pipeline.stitching.timeline import Customers, Timeline, customers_of, timeline
+from pipeline.stitching.trade import trade_of
 from pipeline.stitching.visits import visits_of
 
 
@@ -44,6 +45,7 @@ def stitch(facts: pl.DataFrame, identities: pl.DataFrame, rules: StitchRules) ->
     visits, visit_customer = visits_of(line, journey_number)
     journeys, journey_customer = journeys_of(line, step_number)
     pains, pain_customer = pain_points_of(line, journey_number, rules.pain_points)
+    trade, trade_customer = trade_of(line)
     steps = _steps(line, journey_number, visit_customer, customers)
     columns: dict[str, pl.Series] = {}
     for flat, owner in (
@@ -51,6 +53,7 @@ def stitch(facts: pl.DataFrame, identities: pl.DataFrame, rules: StitchRules) ->
         (visits, visit_customer),
         (journeys, journey_customer),
         (pains, pain_customer),
+        (trade, trade_customer),
     ):
         columns |= _nested(flat, owner, customers)
     summary = _summary(line, customers)

@@ -13,10 +13,10 @@ import polars as pl
 
 from pipeline.contracts.kinds import INTERACTIVE_CHANNELS
 from pipeline.stitching.columns import Ints, runs
-from pipeline.stitching.frames import EVIDENCE_COLUMNS, EVIDENCE_FIELDS
+from pipeline.stitching.frames import EVIDENCE_COLUMNS, EVIDENCE_FIELDS, ORDERED_PRODUCTS
 from pipeline.stitching.rules import StitchRules
 
-_EVIDENCE = [*EVIDENCE_COLUMNS, *(name for name, _ in EVIDENCE_FIELDS)]
+_EVIDENCE = [*EVIDENCE_COLUMNS, *(name for name, _ in EVIDENCE_FIELDS), ORDERED_PRODUCTS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def _filled(table: pa.Table) -> pa.Table:
 def _is_empty(column: "pa.ChunkedArray[Any]") -> bool:
     if column.null_count == len(column):
         return True
-    if not pa.types.is_string(column.type):
+    if not (pa.types.is_string(column.type) or pa.types.is_list(column.type)):
         return False
     text = as_one(column)
     cuts = np.frombuffer(memoryview(text.buffers()[1] or b""), np.int32)

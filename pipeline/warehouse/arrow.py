@@ -25,6 +25,7 @@ _SCALARS: dict[str, pa.DataType] = {
     "String": pa.large_string(),
     "Bool": pa.bool_(),
     "Int64": pa.int64(),
+    "UInt8": pa.uint8(),
     "UInt16": pa.uint16(),
     "UInt32": pa.uint32(),
     "UInt64": pa.uint64(),

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, TIME, conform_facts
+from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, ORDERED_PRODUCTS, TIME, conform_facts
 from pipeline.warehouse.facts import from_micros
 from tests.model.tables import LandedRow, LedgerRow, LinkRow, RejectedRow, StatementRow, StitchedRow, TouchpointRow
 from tests.model.warehouse import JOURNEY, Answer
+from tests.oracle.stories import ordered_products
 
 _ATOMS: Final = frozenset({bytes, str, int, float, bool, type(None)})
 _EPOCH: Final = from_micros(0)
@@ -104,6 +105,8 @@ def _fact(name: str, line: dict[str, Any], body: dict[str, Any]) -> Any:
         return line["product_ids"][0] if line["product_ids"] else ""
     if name == "calendar":
         return next((entry["value"] for entry in line["attributes"] if entry["key"] == "calendar"), "")
+    if name == ORDERED_PRODUCTS:
+        return ordered_products(line["type"], line["product_ids"], body)
     return line[name]
 
 

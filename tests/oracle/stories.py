@@ -9,6 +9,39 @@ from typing import Any
 
 Touchpoint = dict[str, Any]
 INTERACTIVE = ("web", "app", "chat", "bot")
+TRADE = (
+    "order.placed",
+    "order.cancelled",
+    "delivery.shipped",
+    "delivery.delivered",
+    "return.requested",
+    "refund.issued",
+)
+
+
+TRADE_COLUMNS = (
+    "trade_event_uid",
+    "trade_occurred_at",
+    "trade_type",
+    "trade_channel",
+    "trade_order_id",
+    "trade_shipment_id",
+    "trade_amount_minor",
+    "trade_currency",
+    "trade_said_at",
+    "trade_campaign",
+    "trade_carrier",
+    "trade_products",
+    "trade_counts",
+    "trade_sent_back_at",
+)
+
+
+def ordered_products(type_name: str, product_ids: list[str], body: dict[str, Any]) -> list[str]:
+    """Return the products of an order that was placed, those of its lines too, each once."""
+    lines = [line.get("product_id") for line in body.get("lines") or []]
+    named = [name for name in [*product_ids, *lines] if name]
+    return list(dict.fromkeys(named)) if type_name == "order.placed" else []
 
 
 def masked(uid: bytes, purpose: str) -> bytes:
@@ -83,12 +116,38 @@ def story(facts: list[Touchpoint], visit_gap_ms: int, journey_gap_ms: int) -> di
     }
     _add(result, [_visit(part, journey_of) for part in visits], _visit([], {}))
     _add(result, [_journey(part, steps, visits) for part in journeys], _journey([], [], []))
+    trade = [step for step in steps if step["type"] in TRADE]
+    _add(result, [_trade(step, trade) for step in trade], dict.fromkeys(TRADE_COLUMNS))
     return result
 
 
 def _add(result: dict[str, Any], rows: list[dict[str, Any]], empty: dict[str, Any]) -> None:
     for name in empty:
         result[name] = [row[name] for row in rows]
+
+
+def _trade(step: Touchpoint, trade: list[Touchpoint]) -> dict[str, Any]:
+    order, at = step["order_id"], step["occurred_at"]
+    same = [other for other in trade if other["order_id"] == order and order != ""]
+    placed = [other for other in same if other["type"] == "order.placed"]
+    back = [other["occurred_at"] for other in same if other["type"] == "return.requested"]
+    is_first = step in placed[:1]
+    is_first_amount = step in [other for other in placed if other["amount_minor"] is not None][:1]
+    is_refund = step["type"] == "refund.issued" and step["amount_minor"] is not None
+    said_at = {
+        "order.placed": step["promised_delivery_at"],
+        "delivery.shipped": step["promised_until"],
+        "delivery.delivered": at if step["delivered_at"] is None else step["delivered_at"],
+    }
+    same_names = ("event_uid", "occurred_at", "type", "channel", "order_id", "shipment_id", "amount_minor", "currency")
+    return {f"trade_{name}": step[name] for name in same_names} | {
+        "trade_said_at": said_at.get(step["type"]),
+        "trade_campaign": step["campaign"] or step["utm_campaign"],
+        "trade_carrier": step["carrier"] or "",
+        "trade_products": step["ordered_products"],
+        "trade_counts": is_first + 2 * is_first_amount + 4 * is_refund,
+        "trade_sent_back_at": max(at, min(back)) if is_first and back else None,
+    }
 
 
 def _visit(part: list[Touchpoint], journey_of: dict[bytes, int]) -> dict[str, Any]:

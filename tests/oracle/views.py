@@ -18,7 +18,7 @@ from tests.oracle.naming import Naming
 from tests.oracle.pains import Thresholds, pains
 from tests.oracle.personas import history_rows, rfm_rows
 from tests.oracle.statements import holding
-from tests.oracle.stories import Touchpoint, ordered, story
+from tests.oracle.stories import Touchpoint, ordered, ordered_products, story
 
 Row = dict[str, Any]
 
@@ -184,7 +184,7 @@ def _people(facts: Facts, customers: Mapping[bytes, bytes], rules: OracleRules) 
     people = {}
     for customer, contents in own.items():
         steps = ordered(contents)
-        columns = story(contents, rules.visit_gap_ms, rules.journey_gap_ms)
+        columns = story([_whole(touchpoint) for touchpoint in contents], rules.visit_gap_ms, rules.journey_gap_ms)
         journey_of = dict(zip(columns["step_event_uid"], columns["step_journey"], strict=True))
         found = [
             pain
@@ -193,6 +193,12 @@ def _people(facts: Facts, customers: Mapping[bytes, bytes], rules: OracleRules) 
         ]
         people[customer] = Person(customer, steps, columns, found)
     return people
+
+
+def _whole(touchpoint: Touchpoint) -> Touchpoint:
+    """Return a touchpoint with every field that a body may have."""
+    named, body = touchpoint["product_ids"], touchpoint["body"]
+    return {**NO_BODY, **touchpoint, "ordered_products": ordered_products(touchpoint["type"], named, body)}
 
 
 def _touchpoints(facts: Facts, customers: Mapping[bytes, bytes], people: Mapping[bytes, Person]) -> Iterator[Row]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, TIME, conform_facts
+from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, ORDERED_PRODUCTS, TIME, conform_facts
 from pipeline.warehouse.apart import FactsApart
+from tests.oracle.stories import ordered_products
 
 Row = dict[str, Any]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +61,8 @@ FOUND_LINKS: dict[str, Any] = {
     "type": pl.String(),
     "occurred_at": TIME,
 }
-ENVELOPE = [name for name in FACTS_SCHEMA if name not in {*dict(EVIDENCE_FIELDS), "product_id", "calendar"}]
+_MADE = ("product_id", "calendar", ORDERED_PRODUCTS)
+ENVELOPE = [name for name in FACTS_SCHEMA if name not in {*dict(EVIDENCE_FIELDS), *_MADE}]
 
 
 class MemoryWarehouse:
@@ -148,7 +150,7 @@ class MemoryWarehouse:
     def facts(self, keys: pl.Series) -> pl.DataFrame:
         """Return the touchpoints of subjects, evidence read from the body."""
         asked = set(keys.to_list())
-        schema = {name: FACTS_SCHEMA[name] for name in [*ENVELOPE, "product_id", "calendar"]} | dict(EVIDENCE_FIELDS)
+        schema = {name: FACTS_SCHEMA[name] for name in [*ENVELOPE, *_MADE]} | dict(EVIDENCE_FIELDS)
         rows = [_fact(row) for row in self.touchpoints if row["ident_key"] in asked]
         return conform_facts(_frame(rows, schema))
 
@@ -227,4 +229,5 @@ def _fact(row: Row) -> Row:
         **evidence,
         "product_id": next(iter(row["product_ids"]), ""),
         "calendar": next(iter(calendars), ""),
+        ORDERED_PRODUCTS: ordered_products(row["type"], row["product_ids"], body),
     }

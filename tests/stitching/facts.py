@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from pipeline.stitching.frames import FACTS_SCHEMA, IDENTITIES_SCHEMA, NULLABLE_FACTS, conform_facts
+from pipeline.stitching.frames import FACTS_SCHEMA, IDENTITIES_SCHEMA, NULLABLE_FACTS, ORDERED_PRODUCTS, conform_facts
 
 Fact = dict[str, Any]
 MINUTE = 60_000
@@ -20,6 +20,7 @@ def uid(number: int) -> bytes:
 def fact(who: bytes, number: int, at: int, type_name: str, **fields: Any) -> Fact:
     """Return a fact in which only what is named is there."""
     empty: Fact = {name: None if name in NULLABLE_FACTS else "" for name in FACTS_SCHEMA}
+    empty[ORDERED_PRODUCTS] = []
     named = {
         "ident_key": who,
         "event_uid": uid(number),
@@ -50,6 +51,9 @@ _TYPES = (
     "payment.made",
     "delivery.shipped",
     "delivery.delivered",
+    "order.cancelled",
+    "return.requested",
+    "refund.issued",
     "support.call_ended",
     "support.chat_message",
     "support.chat_ended",
@@ -65,9 +69,11 @@ _OWN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "promised_delivery_at": st.none() | _TIMES,
         "amount_minor": st.none() | st.integers(0, 5),
         "currency": st.sampled_from(["EUR", "USD"]),
+        ORDERED_PRODUCTS: st.lists(st.sampled_from(["p", "q"]), max_size=2, unique=True),
     },
     "delivery.shipped": {"promised_until": st.none() | _TIMES},
-    "delivery.delivered": {"delivered_at": st.none() | _TIMES},
+    "delivery.delivered": {"delivered_at": st.none() | _TIMES, "carrier": st.none() | st.sampled_from(["", "dhl"])},
+    "refund.issued": {"amount_minor": st.none() | st.integers(0, 5), "currency": st.sampled_from(["EUR", "USD"])},
     "survey.answered": {
         "instrument": st.sampled_from(["nps", "csat", "ces", "star", "text"]),
         "score": st.integers(0, 10).map(float),
@@ -89,6 +95,7 @@ _TEXTS = (
     "utm_source",
     "utm_medium",
     "utm_campaign",
+    "campaign",
 )
 
 

@@ -11,7 +11,7 @@ from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MICROS, MILL
 
 STITCHED = Table(
     name="stitched",
-    comment="Who every identifier is, and on the anchor's row the customer's steps, visits, journeys and pain points.",
+    comment="Who every identifier is, and on the anchor's row his steps, visits, journeys, pain points and trade.",
     engine="ReplacingMergeTree(version)",
     # Dropping the results of old rules is then dropping files.
     partition_by="rules_version",
@@ -71,6 +71,24 @@ STITCHED = Table(
             ("pain_evidence", "Array(Array(UUID))", "… event_uid of the touchpoints that show it."),
             ("pain_detail", "Array(String)", "… in words."),
             ("pain_rule_version", "Array(UInt32)", "… version of the rule that found it."),
+            (
+                "trade_event_uid",
+                "Array(UUID)",
+                "Trade (orders, parcels, returns) by (occurred_at, event_uid): which.",
+            ),
+            ("trade_occurred_at", f"Array({MILLIS})", "… when."),
+            ("trade_type", f"Array({LOW})", "… what."),
+            ("trade_channel", f"Array({LOW})", "… where."),
+            ("trade_order_id", "Array(String)", "… order; empty: none."),
+            ("trade_shipment_id", "Array(String)", "… shipment; empty: none."),
+            ("trade_said_at", f"Array(Nullable({MILLIS}))", "… for when it was promised, or when it was delivered."),
+            ("trade_amount_minor", "Array(Nullable(Int64))", "… money in minor units of its currency."),
+            ("trade_currency", f"Array({LOW})", "… currency, ISO 4217; empty: none."),
+            ("trade_campaign", f"Array({LOW})", "… campaign, the one it refers to, else utm_campaign."),
+            ("trade_carrier", f"Array({LOW})", "… carrier of a delivery."),
+            ("trade_products", "Array(Array(String))", "… products of an order that was placed."),
+            ("trade_counts", "Array(UInt8)", "… counts as: 1 the first of its order, 2 its first amount, 4 a refund."),
+            ("trade_sent_back_at", f"Array(Nullable({MILLIS}))", "… on the first of an order: when it was sent back."),
         ]
     ),
 )

@@ -15,14 +15,11 @@ from pipeline.warehouse.persona_rules import FEATURES, default_personas
 from pipeline.warehouse.persona_store import persona_columns
 from pipeline.warehouse.tables.analysis import PERSONA_RULES
 from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, first_of_each, id_number, joined_customers
+from pipeline.warehouse.views.trade import SENT_BACK, money, orders_at
 
 NOW_MS: Final = "toUnixTimestamp64Milli(now64(3, 'UTC'))"
 FOREVER: Final = 2**62
 _MS: Final = "toUnixTimestamp64Milli"
-_ORDERED: Final = "t.type = 'order.placed' AND t.order_id != ''"
-_SENT_BACK: Final = "t.type = 'return.requested' AND t.order_id != ''"
-_REFUNDED: Final = "t.type = 'refund.issued' AND isNotNull(t.amount_minor)"
 
 
 @cache
@@ -48,44 +45,6 @@ def named(number: str) -> str:
     """Return the name of the persona of that number."""
     # One constant array for all rows: as a column of the subquery it would be made anew for each.
     return f"tupleElement({declared()}, 1)[{number}]"
-
-
-def bought() -> str:
-    """
-    Return what every customer bought: placed (times of orders), sent_back (times by which they were), money.
-
-    `money` is (time, currency, signed minor units, 1 for an order): of an order the first amount counts. What belongs
-    to an order is found within the row of its customer, who has few: to group by orders first would cost more.
-    """
-    back_at = f"arrayMin(arrayMap(b -> if(b.2 = x.3, b.1, {FOREVER}), backs))"
-    sent_back = f"arrayMap(x -> if({back_at} = {FOREVER}, {FOREVER}, greatest(x.1, {back_at})), firsts)"
-    return f"""
-    SELECT customer, arrayMap(x -> x.1, firsts) AS placed,
-        if(empty(backs), [], arraySort(arrayFilter(x -> x < {FOREVER}, {sent_back}))) AS sent_back,
-        arraySort(arrayConcat(arrayMap(x -> (x.1, x.4, x.5, toUInt8(1)), {first_of_each("paid")}), refunds)) AS money
-    FROM
-    (
-        SELECT customer, backs, refunds, {first_of_each("ordered")} AS firsts, arrayFilter(x -> x.6, ordered) AS paid
-        FROM
-        (
-            SELECT {CUSTOMER} AS customer,
-                arraySort(groupArrayIf((t.at, t.uid, t.order_id, t.currency, t.minor, t.has_amount), t.what = 1))
-                    AS ordered,
-                groupArrayIf((t.at, t.order_id), t.what = 2) AS backs,
-                groupArrayIf((t.at, t.currency, -t.minor, toUInt8(0)), t.what = 3) AS refunds
-            FROM
-            (
-                SELECT t.ident_key AS ident_key, {_MS}(t.occurred_at) AS at, UUIDToNum(t.event_uid) AS uid,
-                    {id_number("t.order_id")} AS order_id, toString(t.currency) AS currency,
-                    ifNull(t.amount_minor, 0) AS minor, isNotNull(t.amount_minor) AS has_amount,
-                    toUInt8(multiIf({_ORDERED}, 1, {_SENT_BACK}, 2, {_REFUNDED}, 3, 0)) AS what
-                FROM {{db}}.touchpoints AS t FINAL
-                WHERE t.type IN ('order.placed', 'return.requested', 'refund.issued')
-            ) AS t
-            {joined_customers()}
-            GROUP BY customer
-        )
-    )"""
 
 
 def judged(points: str, more: Sequence[str] = (), cases: str = "") -> str:
@@ -211,19 +170,19 @@ def _customers(cases: str = "") -> str:
     silences = f"arrayMap((x, y) -> ({_MS}(x), y), s.lasts, s.nexts)"
     return f"""
                 SELECT s.customer AS customer, s.first_seen AS first_seen, s.hurt AS hurt, {own}
-                    b.placed AS placed, b.sent_back AS sent_back, b.money AS money,
+                    s.placed AS placed, s.sent_back AS sent_back, s.money AS money,
                     arrayFilter(g -> g.2 - g.1 > ({_shortest()}), {silences}) AS gaps
-                FROM
-                ({_seen()}
+                FROM ({_seen()}
                 ) AS s
-                LEFT ANY JOIN ({bought()}
-                ) AS b ON b.customer = s.customer
                 {join}"""
 
 
 def _seen() -> str:
     """
-    Select who was seen: customer, first_seen, hurt, and the silences: lasts, nexts.
+    Select who was seen: customer, first_seen, hurt, what it bought, and the silences: lasts, nexts.
+
+    What was bought is `placed` (times of orders), `sent_back` (times by which they were) and `money`: (time, currency,
+    signed minor units, 1 for an order).
 
     Those that no persona can tell from shorter ones do not matter, and so the journeys suffice where they end by
     shorter silences than a persona asks for: customers have far fewer of them than touchpoints.
@@ -233,6 +192,7 @@ def _seen() -> str:
         return f"""
                     SELECT s.ident_key AS customer, {_MS}(s.first_seen_at) AS first_seen,
                         arrayMap((d, o) -> {_MS}(ifNull(d, o)), s.pain_due_at, s.pain_occurred_at) AS hurt,
+                        {orders_at()} AS placed, {SENT_BACK} AS sent_back, {money()} AS money,
                         {ended} AS lasts,
                         arrayPopFront(arrayPushBack(arrayMap(x -> {_MS}(x), {started}), {FOREVER})) AS nexts
                     FROM {{db}}.stitched AS s FINAL

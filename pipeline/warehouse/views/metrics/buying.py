@@ -107,8 +107,9 @@ def _return_metrics() -> tuple[Metric, ...]:
 def _of_parcels(hit: str, condition: str, at: str) -> Rows:
     said = dims("products", channel="channel", campaign="campaign", carrier="carrier")
     return {
-        "rows": f"SELECT {day(at)}, {said} AS dims, {hit} AS hit, 1 AS base\nFROM\n({parcels()}\n)\nWHERE {condition}",
-        "customers": with_customers(of_customers(at, hit, parcels(SUBJECT), condition)),
+        "rows": f"SELECT {day(at)}, {said} AS dims, {hit} AS hit, 1 AS base\n"
+        f"FROM\n({parcels(is_described=True)}\n)\nWHERE {condition}",
+        "customers": of_customers(at, hit, parcels(is_described=False), condition),
     }
 
 

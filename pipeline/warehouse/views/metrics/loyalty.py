@@ -1,5 +1,6 @@
 """What customers do over time: conversion, buying again, recommending and leaving."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pipeline.contracts.types import touchpoint_types
@@ -18,7 +19,9 @@ from pipeline.warehouse.views.metrics.declaration import (
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, first_of_each, id_number, joined_customers
 from pipeline.warehouse.views.metrics.recovery import WINDOW, recovery_metrics
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, share
+from pipeline.warehouse.views.trade import money
 
+_DESCRIBED: Final = ("channel", "campaign", "products")
 _FUNNEL: Final = ("discover", "consider", "buy", "receive")
 
 
@@ -68,7 +71,7 @@ def _customer_metrics() -> tuple[Metric, ...]:
     judged = f"first.1 <= now64(3, 'UTC') - {WINDOW}"
     said = dims("first.5", channel="first.3", campaign="first.4")
     bought_again = f"toInt64(notEmpty(later) AND later[1] <= first.1 + {WINDOW})"
-    by_currency = within("currency", "currency", "said.8", channel="said.6", campaign="said.7")
+    by_currency = within("currency", "currency", "said.7", channel="said.5", campaign="said.6")
     recommended = f"toInt64(arrayExists(r -> r >= first.1 AND r <= first.1 + {WINDOW}, referrals))"
     return (
         Metric(
@@ -106,7 +109,7 @@ def _customer_metrics() -> tuple[Metric, ...]:
             f"{STUDENT_SOURCE}",
             dimensions=("currency", "currency, channel", "currency, campaign", "currency, product"),
             rows=f"SELECT {day('first_order_at')},\n    {by_currency} AS dims,\n"
-            f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values(f't.channel, {campaign()}, {PRODUCTS}')}\n)",
+            f"    net_minor AS hit, 1 AS base\nFROM\n({customer_values(_DESCRIBED)}\n)",
             # A value so far is one of today, and so is what the customer is.
             customers=of_customers(
                 "now64(3, 'UTC')", "net_minor", customer_values(), "1", "[('currency', currency)]", "first_order_at"
@@ -172,38 +175,28 @@ def _first_orders(said: str = "") -> str:
     )"""
 
 
-def customer_values(said: str = "") -> str:
+def customer_values(said: Sequence[str] = ()) -> str:
     """
     Return what every customer paid and got back, by currency; of an order the first amount counts.
 
     Args:
-        said: Further values of a touchpoint `t`; `said` has them from the sixth on, of the first order in the currency.
+        said: Columns of trade; `said` has them from the fifth on, of the first order in the currency.
     """
-    own = "arrayFirst(x -> x.4 = currency, firsts) AS said," if said else ""
+    own = "these[1] AS said," if said else ""
+    time = "fromUnixTimestamp64Milli({}, 'UTC')"
     return f"""
-    SELECT customer, currency, {own} arrayFilter(x -> x.4 = currency, firsts) AS these, length(these) AS orders,
-        arraySum(x -> x.5, these) AS gross_minor, arraySum(x -> if(x.1 = currency, x.2, 0), refunds) AS refunded_minor,
+    SELECT customer, currency, arrayFilter(x -> x.2 = currency AND x.4 = 1, money) AS these, {own}
+        length(these) AS orders, arraySum(x -> x.3, these) AS gross_minor,
+        arraySum(x -> if(x.2 = currency AND x.4 = 0, -x.3, 0), money) AS refunded_minor,
         toInt64(gross_minor - refunded_minor) AS net_minor,
-        these[1].1 AS first_order_at, these[-1].1 AS last_order_at
+        {time.format("these[1].1")} AS first_order_at, {time.format("these[-1].1")} AS last_order_at
     FROM
     (
-        SELECT customer, {first_of_each("ordered")} AS firsts, refunds
-        FROM
-        (
-            SELECT {CUSTOMER} AS customer,
-                arraySort(x -> (x.1, x.2), groupArrayIf((t.occurred_at, UUIDToNum(t.event_uid),
-                    {id_number("t.order_id")}, t.currency, assumeNotNull(t.amount_minor){said and f", {said}"}),
-                    t.type = 'order.placed')) AS ordered,
-                groupArrayIf((t.currency, assumeNotNull(t.amount_minor)), t.type = 'refund.issued') AS refunds
-            FROM {{db}}.touchpoints AS t FINAL
-            {joined_customers()}
-            WHERE {typed("order.placed", "refund.issued")} AND isNotNull(t.amount_minor)
-                AND (t.type = 'refund.issued' OR t.order_id != '')
-            GROUP BY customer
-            HAVING notEmpty(ordered)
-        )
+        SELECT s.ident_key AS customer, {money(said)} AS money
+        FROM {{db}}.stitched AS s FINAL
+        WHERE {ANCHORS} AND notEmpty(s.trade_counts)
     )
-    ARRAY JOIN arrayDistinct(firsts.4) AS currency"""
+    ARRAY JOIN arrayDistinct(arrayMap(x -> x.2, arrayFilter(x -> x.4 = 1, money))) AS currency"""
 
 
 def _churn() -> Metric:
