@@ -290,15 +290,13 @@ def _facts_query() -> str:
         "content_version": "reverse(reinterpretAsFixedString(content_version))",
         "product_id": "product_ids[1]",
         "calendar": "attributes.value[indexOf(attributes.key, 'calendar')]",
-        ORDERED_PRODUCTS: "if(type = 'order.placed', arrayFilter(p -> p != '', "
-        "arrayDistinct(arrayConcat(product_ids, evidence.lines.product_id))), [])",
+        ORDERED_PRODUCTS: "body_products",
     }
     columns = [
         f"{expressed[name]} AS {name}" if name in expressed else name for name in FACTS_SCHEMA if name not in evidence
     ]
     types = ", ".join(quote_text(name) for name in EVIDENCE_TYPES)
     fields = ", ".join(f"`{name}` {_EXTRACTS[dtype]}" for name, dtype in EVIDENCE_FIELDS)
-    fields += ", lines Array(Tuple(product_id String))"
     extracts = [f"tupleElement(evidence, '{name}') AS `{name}`" for name, _ in EVIDENCE_FIELDS]
     return (
         f"WITH JSONExtract(if(type IN ({types}), body, ''), 'Tuple({fields})') AS evidence\n"
