@@ -51,6 +51,14 @@ def shown(column: BodyColumn, type_name: str, body: Mapping[str, Any]) -> Any:
     return uuid_text(value) if isinstance(value, bytes) else value
 
 
+def stored_body(touchpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body as an object; a side of a statement is its kind and key."""
+    body = dict(touchpoint["body"])
+    for side, kind in touchpoint["side_kinds"].items():
+        body[side] = {"kind": kind, "ident_key": uuid_text(body[side])}
+    return body
+
+
 def time_text(milliseconds: int) -> str:
     """Return a time as ClickHouse writes a DateTime64(3)."""
     moment = (EPOCH + timedelta(milliseconds=milliseconds)).replace(tzinfo=None)

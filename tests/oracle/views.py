@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.contracts.types import touchpoint_types
 from pipeline.warehouse.persona_rules import default_personas
-from tests.oracle.body_columns import body_columns, shown, time_text, uuid_text
+from tests.oracle.body_columns import body_columns, shown, stored_body, time_text, uuid_text
 from tests.oracle.facts import NO_BODY, Facts, facts_of
 from tests.oracle.identity import RANKS, Caps, who_is_who
 from tests.oracle.naming import Naming
@@ -232,16 +232,8 @@ def _touchpoints(facts: Facts, customers: Mapping[bytes, bytes], people: Mapping
             "campaign": touchpoint["campaign"] or touchpoint["body"].get("campaign"),
             "ident_key": uuid_text(touchpoint["ident_key"]),
             "identifiers": [_identifier(rank, key) for rank, key in touchpoint["named"]],
-            "body": _stored_body(touchpoint),
+            "body": stored_body(touchpoint),
         }
-
-
-def _stored_body(touchpoint: Touchpoint) -> Row:
-    """Return the body as an object; a side of a statement is its kind and key."""
-    body = dict(touchpoint["body"])
-    for side, kind in touchpoint["side_kinds"].items():
-        body[side] = {"kind": kind, "ident_key": uuid_text(body[side])}
-    return body
 
 
 def _identifier(rank: int, key: bytes) -> Row:
