@@ -13,7 +13,7 @@ from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.theme_rules import default_themes
-from pipeline.warehouse.views.touchpoints import touchpoints_in_journeys
+from pipeline.warehouse.views.touchpoints import in_journeys, touchpoint_columns
 
 PRIOR_WORDS: Final = 100
 """Size of the prior: as if so many words had been read before, in the shares of all comments."""
@@ -25,7 +25,7 @@ _WITH_ATTRIBUTE: Final = (
 )  # fmt: skip
 TEXT_ATTRIBUTES: Final = ("comment", "text", "message")
 _READ: Final = (
-    "event_uid", "customer_uid", "journey_id", "occurred_at", "type", "channel", "direction", "party", "order_id",
+    "event_uid", "ident_key", "occurred_at", "type", "channel", "direction", "party", "order_id",
     "ticket_id", "survey_id", "product_ids", "attributes", "comment", "text", "instrument", "rating", "score", "scale",
     "scale_min", "scale_max",
 )  # fmt: skip
@@ -202,9 +202,8 @@ def _comments() -> str:
                 (
                     SELECT t.event_uid, t.customer_uid, t.journey_id, t.occurred_at, t.type, t.channel, t.order_id,
                         t.ticket_id, t.survey_id, t.product_ids, ifNull(t.instrument, '') AS instrument,
-                        {_given()}, {_said()} AS said
-                    FROM ({touchpoints_in_journeys(*_READ)}) AS t
-                    WHERE t.type IN ({", ".join(map(quote_text, (*_WITH_TEXT, *_WITH_ATTRIBUTE)))}) AND said != ''
+                        {_given()}, t.said
+                    FROM ({in_journeys(_written())}) AS t
                     ORDER BY t.event_uid LIMIT {_ALL}
                 )
                 WHERE match(said, {quote_text(_A_LETTER)})
@@ -213,12 +212,22 @@ def _comments() -> str:
     )"""
 
 
+def _written() -> str:
+    """Select the touchpoints in which something is written: few, so whatever is joined is joined to them."""
+    types = ", ".join(map(quote_text, (*_WITH_TEXT, *_WITH_ATTRIBUTE)))
+    return (
+        f"SELECT *, {_said()} AS said\nFROM (SELECT {touchpoint_columns(*_READ)} FROM {{db}}.touchpoints AS t FINAL\n"
+        f"    WHERE t.type IN ({types})) AS t\nWHERE said != ''"
+    )
+
+
 def _said() -> str:
     attribute = "coalesce({})".format(", ".join(f"nullIf(t.attributes['{name}'], '')" for name in TEXT_ATTRIBUTES))
     is_theirs = "t.direction != 'outbound' AND ifNull(t.party, 'customer') = 'customer'"
+    # Few have such an attribute, so it is looked for before the body is: whose word it is stands there.
     return (
         "multiIf(t.type = 'survey.answered', ifNull(t.comment, ''), t.type = 'review.published', ifNull(t.text, ''), "
-        f"{is_theirs}, ifNull({attribute}, ''), '')"
+        f"isNull({attribute}), '', {is_theirs}, ifNull({attribute}, ''), '')"
     )
 
 

@@ -60,9 +60,12 @@ def judged(points: str, more: Sequence[str] = (), cases: str = "") -> str:
     values = _features()
     arguments = ", ".join(f"x_{feature.name}" for feature in FEATURES)
     arrays = ", ".join(f"f_{feature.name}" for feature in FEATURES)
+    # What no condition is about need not be worked out: the lambda is given the points in its place.
+    given = ", ".join(f"if({asks(feature.name)}, f_{feature.name}, points)" for feature in FEATURES)
     fitting = _fitting(0)
     for number in range(1, len(FEATURES)):
         fitting = f"bitAnd({fitting}, {_fitting(number)})"
+    currencies = f"if({asks('net_spent')}, currencies, arrayMap(p -> '', points))"
     first = "if(fits = 0, 0, bitCount(bitAnd(bitNot(fits), fits - 1)) + 1)"
     features = ", ".join(
         f"{values[feature.name]} AS f_{feature.name}" for feature in FEATURES if feature.name != "orders"
@@ -74,7 +77,7 @@ def judged(points: str, more: Sequence[str] = (), cases: str = "") -> str:
         arrayMap(fits -> {first}, fitting) AS numbers
     FROM
     (
-        SELECT *, arrayMap(({arguments}, x_currency) -> {fitting}, {arrays}, currencies) AS fitting
+        SELECT *, arrayMap(({arguments}, x_currency) -> {fitting}, {given}, {currencies}) AS fitting
         FROM
         (
             SELECT *, {features}
@@ -115,7 +118,8 @@ def _tables() -> str:
         WITH {declared()} AS rules
         SELECT (arrayMap(f -> {bounds}, {numbers}) AS bounds, arrayMap((f, bs) -> arrayFlatten(
                 arrayMap(c -> arrayMap(b -> {fitting}, bs), currencies)), {numbers}, bounds),
-            arrayConcat([''], arrayDistinct(arrayFilter(c -> c != '', {part("condition_currency")}))) AS currencies)
+            arrayConcat([''], arrayDistinct(arrayFilter(c -> c != '', {part("condition_currency")}))) AS currencies,
+            arrayDistinct({part("condition_feature")}))
     )"""
 
 
@@ -126,7 +130,12 @@ def _fitting(number: int) -> str:
     place = f"transform(roundDown({value}, {bounds}), {bounds}, arrayEnumerate({bounds}), toUInt32(0))"
     if feature.is_money:
         place += f" + length({bounds}) * (transform(x_currency, tables.3, arrayEnumerate(tables.3), toUInt32(1)) - 1)"
-    return f"tables.2[{number + 1}][{place}]"
+    return f"if({asks(feature.name)}, tables.2[{number + 1}][{place}], bitNot(toUInt128(0)))"
+
+
+def asks(feature: str) -> str:
+    """Return whether any condition is about a feature: a constant, where `tables` are, so the rest is left out."""
+    return f"has(tables.4, {[known.name for known in FEATURES].index(feature) + 1})"
 
 
 def _features() -> dict[str, str]:

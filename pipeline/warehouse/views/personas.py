@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.metrics.loyalty import customer_values
-from pipeline.warehouse.views.persona_facts import FOREVER, NOW_MS, declared, judged, named, offsets, part
+from pipeline.warehouse.views.persona_facts import FOREVER, NOW_MS, asks, declared, judged, named, offsets, part
 
 _TIME: Final = "fromUnixTimestamp64Milli({}, 'UTC')"
 _NULLABLE_TIME: Final = f"Nullable({MILLIS})"
@@ -212,9 +212,9 @@ def _moments() -> str:
     parts = (
         "[first_seen]",
         "placed",
-        "sent_back",
-        "hurt",
-        "arrayMap(m -> m.1, money)",
+        f"if({asks('percent_returned')}, sent_back, [])",
+        f"if({asks('pain_points')}, hurt, [])",
+        f"if({asks('net_spent')}, arrayMap(m -> m.1, money), [])",
         "arrayMap(g -> g.2, gaps)",
         quiet,
         after_orders,

@@ -23,11 +23,11 @@ def _moment(at: str) -> str:
     return f"2 * toUnixTimestamp64Milli({at}) + 1"
 
 
-_JOURNEYS = f"""
-    SELECT s.ident_key AS customer_uid, {_moment("started")} - 1 AS began, journey, journey_ended
-    FROM {{db}}.stitched AS s FINAL
-    ARRAY JOIN s.journey_started_at AS started, s.journey_id AS journey, s.journey_ended_at AS journey_ended
-    WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor"""
+# NULLs of a reader's own join_use_nulls = 1 fall through to the same answers.
+_CUSTOMER = f"ifNull(nullIf(w.customer_uid, {ABSENT_UUID}), t.ident_key)"
+
+# Of the last journey begun by then, as a touchpoint finds it on its customer's row.
+_LAST_BEGUN = "arrayLastIndex(x -> x <= t.occurred_at, j.journey_started_at)"
 
 _JOURNEYS_AND_VISITS = f"""
     SELECT s.ident_key AS customer_uid, began, journey, journey_ended, visit, visit_ended
@@ -42,23 +42,41 @@ _JOURNEYS_AND_VISITS = f"""
     WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor"""
 
 
-def _source(begun: str) -> str:
-    """Join to at most one row each: a touchpoint that is not stitched yet stays, and none is shown twice."""
-    return f"""FROM {{db}}.touchpoints AS t FINAL
-LEFT ANY JOIN
+def _customers() -> str:
+    """Join to at most one row: a touchpoint that is not stitched yet stays, and none is shown twice."""
+    return f"""LEFT ANY JOIN
 (
     SELECT ident_key, customer_uid FROM {{db}}.stitched FINAL WHERE rules_version = {ACTIVE_RULES}
-) AS w ON t.ident_key = w.ident_key
-ASOF LEFT JOIN
-({begun}
-) AS j ON w.customer_uid = j.customer_uid AND {_moment("t.occurred_at")} >= j.began"""
+) AS w ON t.ident_key = w.ident_key"""
 
 
-def touchpoints_in_journeys(*names: str) -> str:
-    """Return a SELECT of such columns of `v_touchpoints`, any but visit_id: without visits the join is quicker."""
+def touchpoint_columns(*names: str) -> str:
+    """Return such columns of `v_touchpoints` as a SELECT of `touchpoints AS t` has them, any that need no join."""
     expressions = {column.name: column.expression for column in touchpoints_view().columns}
-    columns = ", ".join(f"{expressions[name]} AS {name}" for name in names)
-    return f"SELECT {columns}\n{_source(_JOURNEYS)}"
+    return ", ".join(f"{expressions[name]} AS {name}" for name in names)
+
+
+def in_journeys(rows: str) -> str:
+    """
+    Return a few touchpoints with `customer_uid` and `journey_id`.
+
+    Each finds its journey on its customer's row, of which nothing is read if nobody asks for the journey.
+
+    Args:
+        rows: SELECT that has `ident_key`, `occurred_at` and `type` of them.
+    """
+    journey = _journey(f"j.journey_ended_at[{_LAST_BEGUN}]", f"j.journey_id[{_LAST_BEGUN}]")
+    return f"""
+SELECT t.*, {_CUSTOMER} AS customer_uid, {journey} AS journey_id
+FROM ({rows}) AS t
+{_customers()}
+LEFT ANY JOIN
+(
+    SELECT s.ident_key AS customer_uid, s.journey_id AS journey_id, s.journey_started_at AS journey_started_at,
+        s.journey_ended_at AS journey_ended_at
+    FROM {{db}}.stitched AS s FINAL
+    WHERE s.rules_version = {ACTIVE_RULES} AND s.is_anchor
+) AS j ON w.customer_uid = j.customer_uid"""
 
 
 def touchpoints_view() -> View:
@@ -70,7 +88,8 @@ def touchpoints_view() -> View:
         name="v_touchpoints",
         comment="Every touchpoint once, with its customer, visit and journey; body fields as typed columns.",
         columns=(*contract, *body, *extra),
-        source=_source(_JOURNEYS_AND_VISITS),
+        source=f"FROM {{db}}.touchpoints AS t FINAL\n{_customers()}\nASOF LEFT JOIN\n({_JOURNEYS_AND_VISITS}\n) AS j "
+        f"ON w.customer_uid = j.customer_uid AND {_moment('t.occurred_at')} >= j.began",
         question="How do customers turn to support?",
         example="SELECT channel, type, count() AS touchpoints, uniqExact(customer_uid) AS customers\n"
         "FROM v_touchpoints\nWHERE stage = 'support' AND direction = 'inbound'\n"
@@ -78,14 +97,17 @@ def touchpoints_view() -> View:
     )
 
 
+def _counts() -> str:
+    return f"t.type NOT IN ({', '.join(quote_text(name) for name in STATEMENT_TYPES)})"
+
+
+def _journey(ended: str, journey: str) -> str:
+    return f"if({ended} >= t.occurred_at AND {_counts()}, nullIf({journey}, {ABSENT_UUID}), NULL)"
+
+
 def _contract_columns() -> tuple[ViewColumn, ...]:
-    statements = ", ".join(quote_text(name) for name in STATEMENT_TYPES)
     interactive = ", ".join(quote_text(name) for name in INTERACTIVE_CHANNELS)
-    counts = f"t.type NOT IN ({statements})"
-    # NULLs of a reader's own join_use_nulls = 1 fall through to the same answers.
-    customer = f"ifNull(nullIf(w.customer_uid, {ABSENT_UUID}), t.ident_key)"
-    journey = f"if(j.journey_ended >= t.occurred_at AND {counts}, nullIf(j.journey, {ABSENT_UUID}), NULL)"
-    is_in_visit = f"j.visit_ended >= t.occurred_at AND t.channel IN ({interactive}) AND {counts}"
+    is_in_visit = f"j.visit_ended >= t.occurred_at AND t.channel IN ({interactive}) AND {_counts()}"
     visit = f"if({is_in_visit}, nullIf(j.visit, {ABSENT_UUID}), NULL)"
     # A campaign is the same thing wherever it is named.
     campaign = "coalesce(nullIf(t.campaign, ''), JSONExtract(t.body, 'campaign', 'Nullable(String)'))"
@@ -103,10 +125,15 @@ def _contract_columns() -> tuple[ViewColumn, ...]:
             (
                 "customer_uid",
                 "UUID",
-                customer,
+                _CUSTOMER,
                 "The customer; until it is stitched (seconds), the touchpoint's own strongest identifier.",
             ),
-            ("journey_id", "Nullable(UUID)", journey, "The journey; NULL for identity statements and until stitched."),
+            (
+                "journey_id",
+                "Nullable(UUID)",
+                _journey("j.journey_ended", "j.journey"),
+                "The journey; NULL for identity statements and until stitched.",
+            ),
             ("visit_id", "Nullable(UUID)", visit, "The visit; NULL outside web, app, chat and bot."),
             ("order_id", _TEXT, null_if_empty("t.order_id"), "Order it refers to."),
             ("shipment_id", _TEXT, null_if_empty("t.shipment_id"), "Shipment it refers to."),

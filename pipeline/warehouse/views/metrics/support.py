@@ -3,6 +3,7 @@
 from typing import Final
 
 from pipeline.contracts.kinds import CHANNELS
+from pipeline.stitching.trade import FIRST_OF_ORDER
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.views.expressions import ANCHORS
 from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between, open_time_of_customers
@@ -20,13 +21,13 @@ from pipeline.warehouse.views.metrics.facts import (
     CUSTOMER,
     FIRST,
     PRODUCTS,
-    SUBJECT,
     contacts,
+    id_number,
     joined_customers,
     orders,
-    with_customers,
 )
 from pipeline.warehouse.views.metrics.statistics import WILSON_SOURCE, quantiles, rate, share
+from pipeline.warehouse.views.trade import touchpoints_of_trade
 
 _RANKS: Final = "interval: Conover, Practical Nonparametric Statistics, 3.2"
 _DESKS: Final = "as help desks count it, in calendar hours"
@@ -195,14 +196,19 @@ def _per_orders() -> str:
 
 def _per_orders_of_customers() -> str:
     """Return contacts and orders by customer: what somebody was at the contact, and became by the order."""
-    placed = (
-        "SELECT placed.1 AS dated, placed.1 AS at, placed.3 AS customer, toInt64(0) AS hit, toInt64(1) AS base\n"
-        f"FROM\n({orders(SUBJECT)}\n)"
-    )
-    return (
-        "SELECT at AS dated, at, customer, toInt64(1) AS hit, toInt64(0) AS base\n"
-        f"FROM\n({contacts()}\n)\nUNION ALL\n{with_customers(placed)}"
-    )
+    first = touchpoints_of_trade(("occurred_at", "event_uid", "order_id", "counts"))
+    return f"""SELECT at AS dated, at, customer, toInt64(1) AS hit, toInt64(0) AS base
+FROM
+({contacts()}
+)
+UNION ALL
+SELECT placed.1 AS dated, placed.1 AS at, placed.3 AS customer, toInt64(0) AS hit, toInt64(1) AS base
+FROM
+(
+    SELECT min(tuple(t_occurred_at, UUIDToNum(t_event_uid), s.ident_key)) AS placed
+    {first} AND bitAnd(t_counts, {FIRST_OF_ORDER}) != 0
+    GROUP BY {id_number("t_order_id")}
+)"""
 
 
 def _waits() -> str:
