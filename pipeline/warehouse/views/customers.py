@@ -2,7 +2,15 @@
 
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MILLIS
-from pipeline.warehouse.views.expressions import ABSENT_UUID, ACTIVE_RULES, ANCHORS, due_pain_points, money_map
+from pipeline.warehouse.views.expressions import (
+    ABSENT_UUID,
+    ACTIVE_RULES,
+    ANCHORS,
+    due_pain_points,
+    money_map,
+    number_of,
+    rank_of,
+)
 
 
 def customers_view() -> View:
@@ -64,6 +72,9 @@ def ledger_view() -> View:
     workers that overtook each other) is shown as `unexplained`, so the last word is always that of `v_identities`. Only
     rows that say something else than the last entry, or are older than it, can matter, and only they are sorted.
     """
+    # Of numbers the greatest is found in a third of the time that tuples take; the time in it is of microseconds here.
+    said = rank_of("toUnixTimestamp64Micro(version)", number_of("reinterpretAsUInt128(customer_uid)"))
+    at_most = rank_of("toUnixTimestamp64Micro(s.version)", "bitNot(toUInt128(0))")
     entries = (
         "SELECT version, kind, ident_key, customer_uid, cause_event_uid, rule, 0 AS is_present\n"
         f"        FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
@@ -71,12 +82,13 @@ def ledger_view() -> View:
         f"        SELECT s.version, s.kind, s.ident_key, s.customer_uid, {ABSENT_UUID}, 'unexplained', 1\n"
         "        FROM {db}.stitched AS s FINAL\n"
         "        LEFT ANY JOIN\n        (\n"
-        "            SELECT ident_key, max(tuple(version, UUIDToNum(customer_uid))) AS entry\n"
+        f"            SELECT ident_key, max({said}) AS entry\n"
         f"            FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
         "            GROUP BY ident_key\n"
         "        ) AS l ON l.ident_key = s.ident_key\n"
         f"        WHERE s.rules_version = {ACTIVE_RULES}\n"
-        "            AND (ifNull(l.entry.2 != UUIDToNum(s.customer_uid), true) OR ifNull(l.entry.1 > s.version, true))"
+        f"            AND (ifNull({number_of('toUInt128(l.entry)')} != reinterpretAsUInt128(s.customer_uid), true)\n"
+        f"                OR ifNull(l.entry > {at_most}, true))"
     )
     before = (
         "SELECT *, lagInFrame(toNullable(customer_uid)) OVER (PARTITION BY ident_key ORDER BY version, is_present, "
