@@ -80,7 +80,7 @@ def touchpoint_rows(frame: pl.DataFrame) -> list[TouchpointRow]:
     rows = []
     for line in frame.to_dicts():
         body = json.loads(line["body"])
-        facts = tuple(plain(_fact(name, line, body)) for name in FACTS_SCHEMA)
+        facts = tuple(_kept(plain(_fact(name, line, body))) for name in FACTS_SCHEMA)
         rows.append(
             TouchpointRow(
                 line["ident_key"],
