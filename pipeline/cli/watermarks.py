@@ -3,16 +3,30 @@
 import queue
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
+from typing import Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.cli.errors import CommandError
 from pipeline.embedded.kafka.probe import answers
 
 Spot = tuple[str, int]
 TIMEOUT_S = 10.0
+
+_Answer = TypeVar("_Answer")
+# Right after a topic was made or grown, or a broker came back, there is a moment without a leader or coordinator.
+CHANGING_HANDS: Final = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 
 
 def require_kafka_answer(bootstrap: str, patience_s: float) -> None:
@@ -84,13 +98,8 @@ class Watermarks:
         found: dict[Spot, tuple[int, int]] = {}
         for topic, number in self.partitions(topics).items():
             for partition in range(number):
-                try:
-                    low, high = self._consumer.get_watermark_offsets(
-                        TopicPartition(topic, partition), timeout=self._timeout_s
-                    )
-                except KafkaException as error:
-                    raise self._unreachable(error) from error
-                found[topic, partition] = (low, high)
+                spot = TopicPartition(topic, partition)
+                found[topic, partition] = self._asked(partial(self._consumer.get_watermark_offsets, spot))
         return found
 
     def high(self, topics: Iterable[str]) -> dict[Spot, int]:
@@ -102,11 +111,19 @@ class Watermarks:
         consumer = self._groups.get(group)
         if consumer is None:
             consumer = self._groups[group] = self._open(group)
-        try:
-            found = consumer.committed([TopicPartition(*spot) for spot in spots], timeout=self._timeout_s)
-        except KafkaException as error:
-            raise self._unreachable(error) from error
+        found = self._asked(partial(consumer.committed, [TopicPartition(*spot) for spot in spots]))
         return {(place.topic, place.partition): max(place.offset, 0) for place in found}
+
+    def _asked(self, question: Callable[..., _Answer]) -> _Answer:
+        """Return the answer to a question; while partitions and groups change hands, ask again until time is up."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return question(timeout=max(0.1, deadline - time.monotonic()))
+            except KafkaException as error:
+                if error.args[0].code() not in CHANGING_HANDS or time.monotonic() > deadline:
+                    raise self._unreachable(error) from error
+            time.sleep(0.1)
 
     def _open(self, group: str) -> Consumer:
         # Errors come back from the calls; librdkafka's own lines on stderr would only repeat them.

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from pipeline.cli.watermarks import CHANGING_HANDS
 from pipeline.config_kafka import KafkaSettings
 from pipeline.streaming.app import add_agent, build_faust
 from pipeline.streaming.foreign import Foreign
@@ -68,11 +69,20 @@ def trickle(bootstrap: str, topic: str, partitions: int, is_enough: Callable[[],
 def committed(bootstrap: str, group: str, topic: str, partition: int = 0) -> int | None:
     """Return what a group has committed, None if nothing."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    deadline = time.monotonic() + 30
     try:
-        (place,) = consumer.committed([TopicPartition(topic, partition)], timeout=30)
+        while True:
+            try:
+                (place,) = consumer.committed([TopicPartition(topic, partition)], timeout=30)
+            except KafkaException as error:
+                # A broker that has just come back has not read yet which groups are its own.
+                if error.args[0].code() not in CHANGING_HANDS or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return place.offset if place.offset >= 0 else None
     finally:
         consumer.close()
-    return place.offset if place.offset >= 0 else None
 
 
 @asynccontextmanager
