@@ -138,6 +138,7 @@ def prepare(node: Node, settings: EmbeddedSettings, cluster_id: str = "") -> lis
         "-XX:+ExitOnOutOfMemoryError",
         # What the JVM writes when it crashes lies with the node, not in whatever folder it was started from.
         f"-XX:ErrorFile={node.data / 'crash.log'}",
+        f"-XX:ReplayDataFile={node.data / 'replay.log'}",
         "-Djava.awt.headless=true",
         f"-Djava.io.tmpdir={_own_folder(node.data / 'tmp')}",
         *_logging(),
