@@ -48,11 +48,7 @@ def reach(invocation: Invocation) -> Reach:
     """
     found = try_reach(invocation)
     if found is None:
-        raise CommandError(
-            f"nothing runs in {invocation.data}",
-            remedy="start it with `throughline up --detach`, name another folder with --data, or set "
-            "THROUGHLINE_KAFKA__BOOTSTRAP and THROUGHLINE_CLICKHOUSE__URL",
-        )
+        raise _nothing_runs(invocation)
     if invocation.as_of is None:
         return found
     from pipeline.cli.as_of import stand_at  # noqa: PLC0415 (slow to import)
@@ -92,9 +88,24 @@ def try_reach(invocation: Invocation) -> Reach | None:
 
 
 def part_settings(invocation: Invocation) -> Settings:
-    """Return the settings for a part that runs in the foreground: of an installation, or as they are."""
+    """
+    Return the settings for a part that runs in the foreground: of an installation, or as they are.
+
+    Raises:
+        CommandError: If `--data` names a folder in which nothing runs: the settings mean other servers then.
+    """
     found = try_reach(invocation)
+    if found is None and invocation.is_data_named:
+        raise _nothing_runs(invocation)
     return invocation.settings() if found is None else found.settings
+
+
+def _nothing_runs(invocation: Invocation) -> CommandError:
+    return CommandError(
+        f"nothing runs in {invocation.data}",
+        remedy="start it with `throughline up --detach`, name another folder with --data, or set "
+        "THROUGHLINE_KAFKA__BOOTSTRAP and THROUGHLINE_CLICKHOUSE__URL",
+    )
 
 
 def _with(group: Group, **values: object) -> Group:

@@ -5,7 +5,6 @@ import click
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
-from pipeline.cli.reach import part_settings
 from pipeline.contracts.releases import findings
 from pipeline.contracts.schemas import schemas_folder, writer_schema
 from pipeline.contracts.topics import topic_of_family
@@ -23,7 +22,7 @@ def register(invocation: Invocation, *, as_json: bool) -> None:
 
     It may be run again at any time. Exit 1 if the registry cannot be asked, or refuses a schema.
     """
-    settings = part_settings(invocation).registry
+    settings = invocation.settings().registry
     if not settings.url.get_secret_value():
         raise CommandError("there is no registry", remedy="set THROUGHLINE_REGISTRY__URL", exit_code=WRONG_USAGE)
     if findings(schemas_folder()):

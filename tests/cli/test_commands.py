@@ -102,6 +102,16 @@ def test_where_nothing_runs_it_says_so_and_how_to_start(command: Command, argume
     assert "throughline up" in outcome.err
 
 
+@pytest.mark.parametrize("part", [("topics", "create"), ("topics", "grow", "--partitions", "9"), ("migrate",)])
+def test_a_named_folder_where_nothing_runs_is_never_taken_for_the_servers_of_the_settings(
+    command: Command, here: Path, part: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_KAFKA__BOOTSTRAP", "127.0.0.1:1")
+    outcome = command(*part, "--data", str(here / "stopped"))
+    assert outcome.code == 1
+    assert f"nothing runs in {here / 'stopped'}" in outcome.err
+
+
 def test_down_where_nothing_runs_is_done_already(command: Command, here: Path) -> None:
     outcome = command("down")
     assert (outcome.code, outcome.err) == (0, "")
