@@ -98,13 +98,25 @@ def tell_supervisor(folder: Path, settings: Settings, client: Client) -> RulesSt
 
 
 def remarks(state: RulesState) -> list[str]:
-    """Return what the owner should know: settings that are not those of the active version."""
-    if not state.changed or state.like_settings is not None:
-        return []
+    """Return what the owner should know: results of an earlier release, settings that are not the active version's."""
+    made, active = state.like_settings, state.active.number
+    of_program = [difference for difference in state.changed if difference.is_program]
     told = "; ".join(map(str, state.changed))
+    if of_program:
+        mend = (
+            "`throughline restitch --activate` makes them anew"
+            if made is None
+            else f"`throughline rules activate {made.number}` lets the views show those that are made anew"
+        )
+        return [
+            f"results of the active version {active} were made by another release ({told}); views refuse what it did "
+            f"not store, and show the rest: {mend}"
+        ]
+    if not state.changed or made is not None:
+        return []
     return [
-        f"settings differ from the rules recorded for the active version {state.active.number} ({told}); the recorded "
-        "ones hold: `throughline restitch` makes the results of the new ones, or set them back"
+        f"settings differ from the rules recorded for the active version {active} ({told}); the recorded ones hold: "
+        "`throughline restitch` makes the results of the new ones, or set them back"
     ]
 
 

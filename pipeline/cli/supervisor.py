@@ -71,6 +71,7 @@ class Supervisor:
         self._stop_orders = 0
         self._replan = replan
         self._rules_stamp = rules_stamp(folder)
+        self._remarks: set[str] = set()
         self._leaving: list[Child] = []
         self._is_stale = False
         self._keeps_log = run.broker == KAFKA
@@ -173,6 +174,10 @@ class Supervisor:
         for child in known.values():
             child.end(now)
             self._leaving.append(child)
+        # What is mended is not told any more.
+        gone = self._remarks - {*plan.remarks}
+        self._run.notices = [notice for notice in self._run.notices if notice.text not in gone]
+        self._remarks = {*plan.remarks}
         for remark in plan.remarks:
             if all(notice.text != remark for notice in self._run.notices):
                 self._notice(remark)

@@ -28,6 +28,8 @@ STITCHING_RULES: Final = ("visit_gap", "journey_gap")
 LANDING_ONLY: Final = ("hash_key", "phone_region")
 # Raise it when the same facts and settings give another answer and no pain-point rule's own version tells so.
 ANSWERS: Final = 2
+# From this one on what a customer ordered, got and sent back lies on his row of results.
+ANSWERS_WITH_TRADE: Final = 2
 
 _DURATION: Final = re.compile(r"P(?=.)(\d+D)?(T.+)?")
 _UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))

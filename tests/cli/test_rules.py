@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from pipeline.config import ClickHouseSettings, Settings, load_settings
 from pipeline.streaming.landing import Landing, Origin
@@ -93,6 +94,31 @@ def test_the_life_of_a_changed_cap(
     assert said(say("rules", "drop", "1", "--json"))["rows"]["stitched"] == rows > 0
     assert say("rules", "activate", "1").code == 2
     assert customers(fresh_database) == 3
+
+
+def test_results_of_an_earlier_release_are_no_silent_zeros(say: Say, fresh_database: ClickHouseSettings) -> None:
+    """What they did not store is refused, the rest shown, and one command mends it."""
+    assert said(say("restitch", "--json"))["version"] == 1
+    client = connect(fresh_database)
+    client.command(
+        "ALTER TABLE rules UPDATE settings = replaceRegexpOne(settings, '\"program.answers\":[0-9]+', "
+        "'\"program.answers\":1') WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    assert '"program.answers":1' in str(client.query("SELECT settings FROM rules").result_rows)
+    told = say("rules", "list").err
+    assert "made by another release (program.answers: 1 → " in told
+    assert "`throughline restitch --activate`" in told
+    for view in ("v_personas", "v_customer_values", "v_metric_on_time", "v_metric_nps_by_persona"):
+        with pytest.raises(DatabaseError, match="throughline restitch --activate"):
+            client.query(f"SELECT count() FROM {view}")
+    assert customers(fresh_database) == 4
+    assert client.query("SELECT count() FROM v_metric_nps").result_rows
+    assert "is complete" in say("restitch").out
+    assert "`throughline rules activate 2`" in say("rules", "list").err
+    assert said(say("rules", "activate", "2", "--force", "--json"))["active"] == 2
+    assert say("rules", "list").err == ""
+    assert client.query("SELECT count() FROM v_personas").result_rows == [(4,)]
+    client.close()
 
 
 def test_what_needs_raw_values_is_refused_with_what_to_do(

@@ -72,28 +72,10 @@ def ledger_view() -> View:
     workers that overtook each other) is shown as `unexplained`, so the last word is always that of `v_identities`. Only
     rows that say something else than the last entry, or are older than it, can matter, and only they are sorted.
     """
-    # Of numbers the greatest is found in a third of the time that tuples take; the time in it is of microseconds here.
-    said = rank_of("toUnixTimestamp64Micro(version)", number_of("reinterpretAsUInt128(customer_uid)"))
-    at_most = rank_of("toUnixTimestamp64Micro(s.version)", "bitNot(toUInt128(0))")
-    entries = (
-        "SELECT version, kind, ident_key, customer_uid, cause_event_uid, rule, 0 AS is_present\n"
-        f"        FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
-        "        UNION ALL\n"
-        f"        SELECT s.version, s.kind, s.ident_key, s.customer_uid, {ABSENT_UUID}, 'unexplained', 1\n"
-        "        FROM {db}.stitched AS s FINAL\n"
-        "        LEFT ANY JOIN\n        (\n"
-        f"            SELECT ident_key, max({said}) AS entry\n"
-        f"            FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
-        "            GROUP BY ident_key\n"
-        "        ) AS l ON l.ident_key = s.ident_key\n"
-        f"        WHERE s.rules_version = {ACTIVE_RULES}\n"
-        f"            AND (ifNull({number_of('toUInt128(l.entry)')} != reinterpretAsUInt128(s.customer_uid), true)\n"
-        f"                OR ifNull(l.entry > {at_most}, true))"
-    )
     before = (
         "SELECT *, lagInFrame(toNullable(customer_uid)) OVER (PARTITION BY ident_key ORDER BY version, is_present, "
         "UUIDToNum(customer_uid) ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS before\n"
-        f"    FROM\n    (\n        {entries}\n    )"
+        f"    FROM\n    (\n        {_entries()}\n    )"
     )
     return View(
         name="v_identity_ledger",
@@ -126,4 +108,26 @@ def ledger_view() -> View:
         "FROM v_touchpoints AS t\nRIGHT JOIN\n(\n"
         "    SELECT * FROM v_identity_ledger WHERE from_customer_uid IS NOT NULL ORDER BY changed_at DESC LIMIT 10\n"
         ") AS l ON t.event_uid = l.cause_event_uid\nORDER BY l.changed_at DESC",
+    )
+
+
+def _entries() -> str:
+    """Return the entries of the ledger, and the winning rows that say something else than the last of them."""
+    # Of numbers the greatest is found in a third of the time that tuples take; the time in it is of microseconds here.
+    said = rank_of("toUnixTimestamp64Micro(version)", number_of("reinterpretAsUInt128(customer_uid)"))
+    at_most = rank_of("toUnixTimestamp64Micro(s.version)", "bitNot(toUInt128(0))")
+    return (
+        "SELECT version, kind, ident_key, customer_uid, cause_event_uid, rule, 0 AS is_present\n"
+        f"        FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
+        "        UNION ALL\n"
+        f"        SELECT s.version, s.kind, s.ident_key, s.customer_uid, {ABSENT_UUID}, 'unexplained', 1\n"
+        "        FROM {db}.stitched AS s FINAL\n"
+        "        LEFT ANY JOIN\n        (\n"
+        f"            SELECT ident_key, max({said}) AS entry\n"
+        f"            FROM {{db}}.identity_ledger WHERE rules_version = {ACTIVE_RULES}\n"
+        "            GROUP BY ident_key\n"
+        "        ) AS l ON l.ident_key = s.ident_key\n"
+        f"        WHERE s.rules_version = {ACTIVE_RULES}\n"
+        f"            AND (ifNull({number_of('toUInt128(l.entry)')} != reinterpretAsUInt128(s.customer_uid), true)\n"
+        f"                OR ifNull(l.entry > {at_most}, true))"
     )

@@ -14,8 +14,8 @@ from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.persona_rules import FEATURES, default_personas
 from pipeline.warehouse.persona_store import persona_columns
 from pipeline.warehouse.tables.analysis import PERSONA_RULES
-from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
-from pipeline.warehouse.views.trade import SENT_BACK, money, orders_at
+from pipeline.warehouse.views.expressions import JOURNEY_GAP_MS
+from pipeline.warehouse.views.trade import SENT_BACK, TRADERS, money, orders_at
 
 NOW_MS: Final = "toUnixTimestamp64Milli(now64(3, 'UTC'))"
 FOREVER: Final = 2**62
@@ -205,7 +205,7 @@ def _seen() -> str:
                         {ended} AS lasts,
                         arrayPopFront(arrayPushBack(arrayMap(x -> {_MS}(x), {started}), {FOREVER})) AS nexts
                     FROM {{db}}.stitched AS s FINAL
-                    WHERE {ANCHORS} AND s.touchpoints > 0 AND {condition}"""
+                    WHERE {TRADERS} AND s.touchpoints > 0 AND {condition}"""
 
     by_journey = f"({_shortest()}) >= {JOURNEY_GAP_MS}"
     return (

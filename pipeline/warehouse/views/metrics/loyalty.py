@@ -19,7 +19,7 @@ from pipeline.warehouse.views.metrics.declaration import (
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, first_of_each, id_number, joined_customers
 from pipeline.warehouse.views.metrics.recovery import WINDOW, recovery_metrics
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, share
-from pipeline.warehouse.views.trade import money
+from pipeline.warehouse.views.trade import TRADERS, money
 
 _DESCRIBED: Final = ("channel", "campaign", "products")
 _FUNNEL: Final = ("discover", "consider", "buy", "receive")
@@ -194,7 +194,7 @@ def customer_values(said: Sequence[str] = ()) -> str:
     (
         SELECT s.ident_key AS customer, {money(said)} AS money
         FROM {{db}}.stitched AS s FINAL
-        WHERE {ANCHORS} AND notEmpty(s.trade_counts)
+        WHERE {TRADERS} AND notEmpty(s.trade_counts)
     )
     ARRAY JOIN arrayDistinct(arrayMap(x -> x.2, arrayFilter(x -> x.4 = 1, money))) AS currency"""
 
