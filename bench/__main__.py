@@ -42,7 +42,7 @@ class Comparison:
         broker: Which one all use.
         results: Contestant → round → what it measured.
         absent: Who did not run, or failed, and why.
-        is_whole: Whether all rounds came to their end.
+        is_whole: Whether all rounds came to their end, and everybody who could run was measured.
     """
 
     broker: str
@@ -71,6 +71,7 @@ class Comparison:
             if name in ROLES:
                 raise
             self.absent[name] = str(error)
+            self.is_whole = False
             say(f"round {round_number} {name} failed: {error}")
             return
         self.results.setdefault(name, {})[round_number] = result

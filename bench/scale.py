@@ -1,5 +1,5 @@
 """
-What a cluster carries, computed from measured costs: `python -m bench.scale --events-a-day 1e9 --workers 24`.
+What a cluster carries, computed from measured costs: `python -m bench.scale --events-a-day 1e9 --stitch 24`.
 
 Each part of the cluster can do so many events a second; the least of them is what the cluster carries, and its part is
 what breaks first. The rule it owns: *every number is a measured cost or an assumption that is printed*. It knows no
@@ -119,7 +119,7 @@ def parts(costs: Costs, load: Load, cluster: Cluster) -> list[Part]:
 def _more(role: str, cluster: Cluster, workers: int) -> str:
     if workers >= cluster.partitions:
         return f"partitions first: no more than one {role} worker reads one"
-    return f"{role} workers: nothing moves but partitions"
+    return f"more {role} workers, up to one a partition; only partitions move to them"
 
 
 def lines(costs: Costs, load: Load, cluster: Cluster) -> Iterator[str]:

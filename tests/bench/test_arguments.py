@@ -78,3 +78,13 @@ def test_a_run_that_breaks_still_ends_with_its_line(
     told = capsys.readouterr()
     assert json.loads(told.out)["is_whole"] is False
     assert "did not take all events" in told.err
+
+
+def test_who_could_not_be_measured_is_named_and_the_run_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise ValueError("10000 events are too few")
+
+    monkeypatch.setattr(bench, "run_peer", failing)
+    comparison = bench.Comparison("embedded")
+    comparison.run(None, "plain", 1)  # type: ignore[arg-type]  # nothing of the field is looked at
+    assert (comparison.is_whole, comparison.absent) == (False, {"plain": "10000 events are too few"})

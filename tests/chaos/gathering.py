@@ -152,9 +152,9 @@ def unaccounted(addresses: Sequence[str]) -> dict[str, float]:
     found = {}
     for address in addresses:
         with urllib.request.urlopen(address, timeout=10) as answer:
-            for line in answer.read().decode().splitlines():
-                if line.startswith("throughline_unaccounted_events"):
-                    found[f"{address} {line.partition(' ')[0]}"] = float(line.rpartition(" ")[2])
+            lines = answer.read().decode().splitlines()
+        told = [line for line in lines if line.startswith("throughline_unaccounted_events")]
+        found |= {f"{address} {line.partition(' ')[0]}": float(line.rpartition(" ")[2]) for line in told}
     return found
 
 

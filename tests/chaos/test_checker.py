@@ -121,6 +121,7 @@ LIES: dict[str, tuple[set[str], Callable[[Evidence], Evidence]]] = {
         {"miscounted"},
         lambda e: replace(e, accounting={**e.accounting, "stored": e.accounting["stored"] + 1}),
     ),
+    "no worker tells what is unaccounted for": ({"miscounted"}, lambda e: replace(e, unaccounted={})),
     "a metric finds something unaccounted for": ({"miscounted"}, lambda e: replace(e, unaccounted={"land-1": 1.0})),
 }
 
