@@ -149,7 +149,7 @@ def evidence_of(
 
 def unaccounted(addresses: Sequence[str]) -> dict[str, float]:
     """Read what the workers' metrics say is unaccounted for."""
-    found = {}
+    found: dict[str, float] = {}
     for address in addresses:
         with urllib.request.urlopen(address, timeout=10) as answer:
             lines = answer.read().decode().splitlines()
