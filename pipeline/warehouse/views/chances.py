@@ -19,13 +19,13 @@ from pipeline.warehouse.views.metrics.facts import CUSTOMER, contacts, joined_cu
 
 _CUSTOMER: Final = f"reinterpretAsUInt128({CUSTOMER})"
 _UID: Final = "t.number"
-_ORDER: Final = "if(t.order_id = '', 0, reinterpretAsUInt128(sipHash128(t.order_id)))"
-_ORDERED: Final = (
-    "if(t.order_id = '' OR t.product = '', 0, reinterpretAsUInt128(sipHash128(t.order_id, '\\t', t.product)))"
-)
-_CONVERSATION: Final = "if(t.conversation_id = '', 0, reinterpretAsUInt128(sipHash128(t.conversation_id)))"
-_TICKET: Final = "if(t.ticket_id = '', 0, reinterpretAsUInt128(sipHash128(t.ticket_id)))"
+_ORDER: Final = "t.order_id"
+_CONVERSATION: Final = "t.conversation_id"
+_TICKET: Final = "t.ticket_id"
+_ORDERED: Final = "t.ordered"
 _CUSTOMERS_DAY: Final = f"bitXor({_CUSTOMER}, toUInt128(toUInt16(toDate(t.at))))"
+# Ids by which occasions are told apart. No type has two of them, so that one number a touchpoint stands for all.
+_IDS: Final = (_ORDER, _CONVERSATION, _TICKET)
 _PRODUCT: Final = "t.product_ids[1]"
 _CALLS: Final = ("support.call_ended", "support.chat_ended")
 _CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
@@ -52,7 +52,7 @@ class Chance:
         kind: Kind of the pain point.
         step: What an occasion is, in words.
         opens: Types of touchpoints that are an occasion.
-        key: Number that makes touchpoints one occasion; 0: none.
+        key: Id or number that makes touchpoints one occasion; empty or 0: none.
         by_channel: Whether occasions are told apart by the channel they began on.
         told_by: Name and expression of what else they are told apart by; one expression for each type that opens.
         cause: Name and expression of what is known of those that hurt only; their base is every occasion.
@@ -191,7 +191,7 @@ def _occasions() -> str:
     (
         SELECT kind, opens, key, customer, channel, said, cause,
             {rank_of("toUnixTimestamp64Milli(at)", "number")} AS rank,
-            (kind, if(kind IN ({_texts(_of_order())}), key, number)) IN
+            {_marked("kind", f"if(kind IN ({_texts(_of_order())}), key, number)")} IN
             (
 {_hurts()}
             ) AS hurts
@@ -218,23 +218,33 @@ def _occasions() -> str:
 
 
 def _watched() -> str:
-    """Return the touchpoints that are watched, with all that tells one occasion from another."""
+    """
+    Return the touchpoints that are watched, with all that tells one occasion from another.
+
+    Ids are hashed here, before kinds are joined: a touchpoint has one, and may be watched for four kinds.
+    """
     types = sorted({name for chance in CHANCES for name in (*chance.opens, *chance.shows)})
+    ids = {id_: _types_of(id_) for id_ in _IDS}
+    assert len({name for names in ids.values() for name in names}) == sum(map(len, ids.values()))
+    text = ", ".join(f"{typed(*names)}, {id_}" for id_, names in ids.items())
+    has_product = f"{typed(*_types_of(_ORDERED))} AND t.order_id != '' AND {_PRODUCT} != ''"
+    ordered = f"reinterpretAsUInt128(sipHash128(t.order_id, '\\t', {_PRODUCT}))"
     return f"""                SELECT toString(t.type) AS type, t.ident_key AS ident_key, t.occurred_at AS at,
                     {number_of("reinterpretAsUInt128(t.event_uid)")} AS number,
-                    t.order_id AS order_id, t.conversation_id AS conversation_id, t.ticket_id AS ticket_id,
-                    {_PRODUCT} AS product, t.channel AS channel, {_by_type("told_by")} AS said,
-                    {_by_type("cause")} AS cause
+                    multiIf({text}, '') AS text,
+                    if(text = '', toUInt128(0), reinterpretAsUInt128(sipHash128(text))) AS named,
+                    if({has_product}, {ordered}, toUInt128(0)) AS ordered,
+                    t.channel AS channel, {_by_type("told_by")} AS said, {_by_type("cause")} AS cause
                 FROM {{db}}.touchpoints AS t FINAL
                 WHERE {typed(*types)}"""
 
 
 def _hurts() -> str:
-    """Return what hurt by now: (kind, order) where every pain point of an order counts, else (kind, touchpoint)."""
+    """Return what hurt by now: kind and order where every pain point of an order counts, else kind and touchpoint."""
     also = {kind: chance.kind for chance in CHANCES for kind in chance.also}
     shown = f"arrayMap(u -> {number_of('reinterpretAsUInt128(u)')}, evidence)"
-    return f"""                SELECT CAST(k, '{_kinds()}'), arrayJoin(if(k IN ({_texts(_of_order())}),
-                    if(o = '', [], [reinterpretAsUInt128(sipHash128(o))]), {shown}))
+    numbers = f"if(k IN ({_texts(_of_order())}), if(o = '', [], [reinterpretAsUInt128(sipHash128(o))]), {shown})"
+    return f"""                SELECT {_marked(f"CAST(k, '{_kinds()}')", f"arrayJoin({numbers})")}
                 FROM
                 (
                     SELECT transform(toString(kind), [{_texts(tuple(also))}], [{_texts(tuple(also.values()))}],
@@ -246,10 +256,19 @@ def _hurts() -> str:
                 WHERE k IN ({_texts([chance.kind for chance in CHANCES])})"""
 
 
+def _marked(kind: str, number: str) -> str:
+    """Return a number of 128 bits with its kind in it: one number is looked up quicker than two things."""
+    return f"bitXor(bitShiftLeft(toUInt128(toUInt8({kind})), 120), toUInt128({number}))"
+
+
+def _types_of(key: str) -> list[str]:
+    return sorted({name for chance in CHANCES if chance.key == key for name in (*chance.opens, *chance.shows)})
+
+
 def _key() -> str:
     keys: dict[str, list[str]] = {}
     for chance in CHANCES:
-        keys.setdefault(chance.key, []).append(chance.kind)
+        keys.setdefault("t.named" if chance.key in _IDS else chance.key, []).append(chance.kind)
     cases = ", ".join(f"m.kind IN ({_texts(kinds)}), {key}" for key, kinds in keys.items())
     return f"multiIf({cases}, 0)"
 
