@@ -117,7 +117,8 @@ def grow_topics(invocation: Invocation, *, partitions: int, dry_run: bool, as_js
         return
     for name, number in growing.items():
         click.echo(f"{'would grow' if dry_run else 'grew'} {name}: {number} to {partitions} partitions")
-    click.echo(f"{len(there) - len(growing)} topics have {partitions} partitions or more already")
+    if len(there) > len(growing):
+        click.echo(f"{len(there) - len(growing)} topics have {partitions} partitions or more already")
 
 
 def _names(missing: list[NewTopic]) -> list[Any]:

@@ -38,7 +38,7 @@ LOCK_PATIENCE_S = 2.0
 @click.option("--land", default=1, show_default=True, type=click.IntRange(1, 16), help="Number of LAND workers.")
 @click.option("--stitch", default=1, show_default=True, type=click.IntRange(1, 16), help="Number of STITCH workers.")
 @click.option(
-    "--timeout", default=90.0, show_default=True, help="Seconds that everything may take to become ready (--detach)."
+    "--timeout", default=180.0, show_default=True, help="Seconds that everything may take to become ready (--detach)."
 )
 @shared
 def up(invocation: Invocation, *, broker: str | None, detach: bool, land: int, stitch: int, timeout: float) -> None:
