@@ -173,6 +173,6 @@ def _not_ready(folder: Path, timeout_s: float) -> CommandError:
     return CommandError(
         f"not ready after {timeout_s:g} s",
         where="\n".join(told),
-        remedy="on a busy machine wait, or give more with --timeout: `throughline status` shows what goes on; it goes on "
-        "trying until `throughline down`",
+        remedy="on a busy machine wait, or give more with --timeout: `throughline status` shows what goes on; it "
+        "goes on trying until `throughline down`",
     )
