@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import tempfile
 import time
 import urllib.request
@@ -148,14 +149,14 @@ def evidence_of(
 
 
 def unaccounted(addresses: Sequence[str]) -> dict[str, float]:
-    """Read what the workers' metrics say is unaccounted for."""
+    """Read what the workers' metrics say is unaccounted for; not a number where they were asked and none says it."""
     found: dict[str, float] = {}
     for address in addresses:
         with urllib.request.urlopen(address, timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         told = [line for line in lines if line.startswith("throughline_unaccounted_events")]
         found |= {f"{address} {line.partition(' ')[0]}": float(line.rpartition(" ")[2]) for line in told}
-    return found
+    return found or dict.fromkeys(addresses, math.nan)
 
 
 def accounting_of(text: str) -> Mapping[str, int]:

@@ -1,6 +1,7 @@
 """The checker's self-test: what is lost, doubled, altered or made up, in its input or in a database, it tells."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -121,7 +122,7 @@ LIES: dict[str, tuple[set[str], Callable[[Evidence], Evidence]]] = {
         {"miscounted"},
         lambda e: replace(e, accounting={**e.accounting, "stored": e.accounting["stored"] + 1}),
     ),
-    "no worker tells what is unaccounted for": ({"miscounted"}, lambda e: replace(e, unaccounted={})),
+    "no worker tells what is unaccounted for": ({"miscounted"}, lambda e: replace(e, unaccounted={"land-1": math.nan})),
     "a metric finds something unaccounted for": ({"miscounted"}, lambda e: replace(e, unaccounted={"land-1": 1.0})),
 }
 
