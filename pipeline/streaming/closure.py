@@ -23,7 +23,7 @@ _KNOWN: dict[str, pl.DataType] = {
     "first_seen": _MS,
     "shared": pl.Boolean(),
 }
-_SAID: dict[str, pl.DataType] = {
+SAID_SCHEMA: dict[str, pl.DataType] = {
     "a": pl.Binary(),
     "a_kind": pl.Int8(),
     "b": pl.Binary(),
@@ -36,6 +36,7 @@ _SAID: dict[str, pl.DataType] = {
     "event_uid": pl.Binary(),
     "content_version": pl.Binary(),
 }
+"""A content of a statement about identity, as the store reads it."""
 # Whom statements name is read once a batch, unless it is more than so many: then each round asks for those it met.
 _FEW_NAMED = 5_000
 _OFFERS: dict[str, pl.DataType] = {
@@ -111,7 +112,7 @@ class _Explored:
         self.crossed = pl.DataFrame(schema={"ident_key": pl.Binary})
         named = store.named(_FEW_NAMED + 1)
         self._named = None if len(named) > _FEW_NAMED else named.rename("ident_key").to_frame()
-        self._said = [pl.DataFrame(schema=_SAID)]
+        self._said = [pl.DataFrame(schema=SAID_SCHEMA)]
 
     def explore_dirty(self, dirty: pl.DataFrame) -> pl.DataFrame:
         """Explore dirty identifiers and the neighbours that have to learn that one of them crossed a cap."""
@@ -167,7 +168,7 @@ class _Explored:
         """Read the statements about identifiers, but for those whom none named when this batch began to read."""
         asked = fresh if self._named is None else fresh.join(self._named, on="ident_key", how="semi")
         if not asked.is_empty():
-            self._said.append(self._store.statements(asked["ident_key"]).select(*_SAID))
+            self._said.append(self._store.statements(asked["ident_key"]).select(*SAID_SCHEMA))
             return self._said[-1]
         return self._said[0]
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, ORDERED_PRODUCTS, TIME, conform_facts
+from pipeline.streaming.closure import SAID_SCHEMA
 from pipeline.warehouse.facts import from_micros
 from tests.model.tables import LandedRow, LedgerRow, LinkRow, RejectedRow, StatementRow, StitchedRow, TouchpointRow
 from tests.model.warehouse import JOURNEY, Answer
@@ -31,19 +32,7 @@ SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
         "seen": TIME,
     },
     "kinds": {"ident_key": pl.Binary(), "kind": pl.Int8()},
-    "statements": {
-        "a": pl.Binary(),
-        "a_kind": pl.Int8(),
-        "b": pl.Binary(),
-        "b_kind": pl.Int8(),
-        "statement": pl.Int8(),
-        "withdraws": pl.String(),
-        "source": pl.String(),
-        "event_id": pl.String(),
-        "occurred_at": TIME,
-        "event_uid": pl.Binary(),
-        "content_version": pl.Binary(),
-    },
+    "statements": SAID_SCHEMA,
     "facts": dict(FACTS_SCHEMA),
     "journeys": {
         name: pl.Binary() if name.endswith(("_key", "_uid", "_id")) else TIME if name.endswith("_at") else pl.UInt32()
@@ -80,7 +69,7 @@ def touchpoint_rows(frame: pl.DataFrame) -> list[TouchpointRow]:
     rows = []
     for line in frame.to_dicts():
         body = json.loads(line["body"])
-        facts = tuple(_kept(plain(_fact(name, line, body))) for name in FACTS_SCHEMA)
+        facts = tuple(_kept(_fact(name, line, body)) for name in FACTS_SCHEMA)
         rows.append(
             TouchpointRow(
                 line["ident_key"],

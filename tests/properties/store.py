@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.stitching.frames import EVIDENCE_FIELDS, FACTS_SCHEMA, ORDERED_PRODUCTS, TIME, conform_facts
+from pipeline.streaming.closure import SAID_SCHEMA
 from pipeline.warehouse.apart import FactsApart
 from tests.oracle.stories import ordered_products
 
@@ -26,19 +27,6 @@ LINKS = {
     "neighbour": pl.Binary(),
     "neighbour_kind": pl.Int8(),
     "seen": TIME,
-}
-STATEMENTS = {
-    "a": pl.Binary(),
-    "a_kind": pl.Int8(),
-    "b": pl.Binary(),
-    "b_kind": pl.Int8(),
-    "statement": pl.Int8(),
-    "withdraws": pl.String(),
-    "source": pl.String(),
-    "event_id": pl.String(),
-    "occurred_at": TIME,
-    "event_uid": pl.Binary(),
-    "content_version": pl.Binary(),
 }
 JOURNEYS: dict[str, Any] = {
     "ident_key": pl.Binary(),
@@ -145,7 +133,7 @@ class MemoryWarehouse:
         """Return every content of the statements that name the identifiers."""
         asked = set(keys.to_list())
         events = {row["event_uid"] for row in self.statement_rows if row["a"] in asked}
-        return _frame([row for row in self.statement_rows if row["event_uid"] in events], STATEMENTS)
+        return _frame([row for row in self.statement_rows if row["event_uid"] in events], SAID_SCHEMA)
 
     def facts(self, keys: pl.Series) -> pl.DataFrame:
         """Return the touchpoints of subjects, evidence read from the body."""
