@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Each starts a broker and a warehouse of its own and waits for them a third of the time, so one more than two cores pays.
 TEST_PROCESSES ?= 3
 
-.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean outage kills fuzz clients chaos chaos-night quiet
+.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean outage kills fuzz clients chaos chaos-night chaos-recovery quiet
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,9 @@ outage: kafka ## workers whose broker is away for minutes, past every time-out t
 
 chaos: kafka ## faults on Apache Kafka with a ledger and a checker, about 3 minutes (SEED=n plays another)
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1)
+
+chaos-recovery: kafka ## kill and freeze the parts one by one, and fail where a recovery passes its limit (about 4 minutes)
+	@$(BIN)/python -m tests.chaos --recovery $(ARGS)
 
 chaos-night: kafka ## the same for hours: SEEDS=100 from SEED=1 on
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),100)

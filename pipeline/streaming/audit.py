@@ -13,6 +13,7 @@ from datetime import timedelta
 from clickhouse_connect.driver.client import Client
 
 from pipeline.config import ClickHouseSettings
+from pipeline.contracts.topics import TOUCHPOINT_TOPICS
 from pipeline.observability.metrics import Metrics
 from pipeline.streaming.foreign import Foreign
 from pipeline.streaming.workthread import WorkThread
@@ -58,6 +59,9 @@ class Audit:
         # In this order: what is committed now was landed before, so the ranges read later hold it.
         committed = dict(app.consumer.committed_offsets)
         if not committed:
+            # Another worker answers for what this one held.
+            self._tell({})
+            self._metrics.set("throughline_unaccounted_events", 0)
             return
         lows = await asyncio.wait_for(app.consumer.earliest_offsets(*committed), BROKER_TIMEOUT_S)
         highs = await asyncio.wait_for(app.consumer.highwaters(*committed), BROKER_TIMEOUT_S)
@@ -84,7 +88,8 @@ class Audit:
         return {place: balance(known.get(place, nothing), mark) for place, mark in marks.items()}
 
     def _tell(self, balances: Mapping[tuple[str, int], PartitionBalance]) -> None:
-        for topic in {topic for topic, _ in balances}:
+        # Also the topics that it holds nothing of any more, or two workers would answer for one partition.
+        for topic in TOUCHPOINT_TOPICS:
             entries = [entry for place, entry in balances.items() if place[0] == topic]
             told = {
                 "landed": sum(entry.account.records - entry.account.rejected for entry in entries),

@@ -2,7 +2,7 @@
 `make chaos` and `make chaos-night`: faults against real processes on Apache Kafka, and a checker that counts.
 
 Progress goes to stderr; the last line on stdout is one of JSON. Exit code 1 if anything is lost, phantom, altered,
-doubled, unlanded, miscounted or other than in a calm run.
+doubled, unlanded, miscounted or other than in a calm run, if a fault hit nothing, or a recovery passed a limit.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import click
 from bench.arguments import not_negative, positive, require_kafka, whole
 from bench.servers import end_with_children
 from pipeline.cli.errors import CommandError
+from tests.chaos import limits
 from tests.chaos.checker import Verdict
 from tests.chaos.running import Plan, run
 from tests.chaos.schedule import ALL, REST_S, absent_in, unfit_for, wrong_in
@@ -57,16 +58,18 @@ def keeping(text: str) -> Path:
 
 def plan_of(seed: int, arguments: argparse.Namespace) -> Plan:
     """Return the run of a seed: even ones have two workers of each kind, every third three brokers, unless said."""
-    pairs = 2 if seed % 2 == 0 else 1
+    one = arguments.recovery
+    pairs = 2 if seed % 2 == 0 and not one else 1
     return Plan(
         seed=seed,
         rate=arguments.rate,
         land=arguments.land or pairs,
         stitch=arguments.stitch or pairs,
-        nodes=arguments.brokers or (3 if seed % 3 == 0 else 1),
-        faults=arguments.faults,
-        rest_s=arguments.rest,
+        nodes=arguments.brokers or (3 if seed % 3 == 0 and not one else 1),
+        faults=arguments.faults or (limits.FAULTS if one else ()),
+        rest_s=(limits.REST_S if one else REST_S) if arguments.rest is None else arguments.rest,
         keep=arguments.keep,
+        limits=arguments.limits if one else None,
     )
 
 
@@ -76,7 +79,15 @@ def _result(plan: Plan) -> dict[str, Any]:
         return run(plan, say)
     except (RuntimeError, OSError, subprocess.SubprocessError, CommandError) as error:
         say(f"  it did not come to an end: {error}")
-        return {"seed": plan.seed, "clean": False, "error": str(error)}
+        return {"seed": plan.seed, "clean": False, "hit_nothing": [], "passed": [], "error": str(error)}
+
+
+def _word(result: dict[str, Any]) -> str:
+    """Say how a seed went; only one that is clean and shows what it should is good."""
+    words = [] if result["clean"] else ["NOT CLEAN"]
+    words += [f"NOT SHOWN, for it hit nothing: {fault}" for fault in result["hit_nothing"]]
+    words += [f"TOO SLOW: {limit}" for limit in result["passed"]]
+    return "; ".join(words)
 
 
 def the_parser() -> argparse.ArgumentParser:
@@ -89,7 +100,9 @@ def the_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stitch", type=whole(0), default=0, help="stitching workers; 0: as the seed says")
     parser.add_argument("--brokers", type=int, choices=[0, 1, 3], default=0, help="0: as the seed says")
     parser.add_argument("--faults", type=faults, default=[], help="these instead: `kill land,freeze warehouse:60`")
-    parser.add_argument("--rest", type=not_negative, default=REST_S, help="seconds from the end of a fault to the next")
+    parser.add_argument("--rest", type=not_negative, default=None, help="seconds from the end of a fault to the next")
+    parser.add_argument("--recovery", action="store_true", help="measure recoveries, and fail where one passes a limit")
+    parser.add_argument("--limits", type=limits.limits, default=limits.Limits(), help="others: `first_row_s=12,…`")
     parser.add_argument("--keep", type=keeping, help="leave logs and ledgers in this folder")
     return parser
 
@@ -111,11 +124,11 @@ def main(words: Iterable[str]) -> int:
     results: list[dict[str, Any]] = []
     for plan in plans:
         results.append(_result(plan))
-        say(f"seed {plan.seed}: {'clean' if results[-1]['clean'] else 'NOT CLEAN'}")
+        say(f"seed {plan.seed}: {_word(results[-1]) or 'clean'}")
     clean = all(result["clean"] for result in results)
     sums = {name: sum(result.get(name, 0) for result in results) for name in (*COUNTS, "acknowledged", "seconds")}
     click.echo(json.dumps({"clean": clean, **sums, "seeds": results}))
-    return 0 if clean else 1
+    return int(any(map(_word, results)))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chaos.counting import Tally, miscounted
 from tests.chaos.ledger import Account
 from tests.chaos.sending import Attempt
 from tests.convergence.dump import VIEWS, Dump, differences
@@ -59,7 +60,7 @@ class Evidence:
         calm: The same views of a run in which nothing went wrong, of the records in the log.
         oracle: The oracle's, of the same.
         accounting: What `throughline status` says.
-        unaccounted: What every worker's metric of that name says.
+        tally: What the workers' own counters say.
     """
 
     attempts: Sequence[Attempt]
@@ -72,7 +73,7 @@ class Evidence:
     calm: Dump
     oracle: Dump
     accounting: Mapping[str, int]
-    unaccounted: Mapping[str, float]
+    tally: Tally
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Verdict:
         unlanded: Offsets that are neither landed nor rejected, and landed offsets that Kafka does not have.
         beside_calm: Rows that differ from the calm run's.
         beside_oracle: Rows that differ from the oracle's.
-        miscounted: Numbers of `status` and of the metrics that are not the checker's.
+        miscounted: Numbers of `status` and of the workers' metrics that are not the checker's.
     """
 
     lost: int = 0
@@ -135,6 +136,19 @@ def judge(evidence: Evidence, naming: Naming) -> Verdict:
 def present(evidence: Evidence) -> list[Attempt]:
     """Return the attempts that are in the log, each once, in the order of their numbers."""
     return [evidence.attempts[number] for number in sorted({record.number for record in evidence.log})]
+
+
+def logged(log: Iterable[Logged], attempts: Sequence[Attempt]) -> tuple[Counter[str], dict[str, Counter[str]]]:
+    """Return the records of a log by topic, and the poison among them by topic and reason."""
+    records: Counter[str] = Counter()
+    poison: dict[str, Counter[str]] = {}
+    for record in log:
+        topic = record.place[0]
+        records[topic] += 1
+        reason = attempts[record.number].reason if 0 <= record.number < len(attempts) else None
+        if reason is not None:
+            poison.setdefault(topic, Counter())[reason] += 1
+    return records, poison
 
 
 def _judge_log(evidence: Evidence, verdict: Verdict) -> None:
@@ -212,5 +226,4 @@ def _judge_numbers(evidence: Evidence, verdict: Verdict) -> None:
     }
     said = {name: evidence.accounting.get(name) for name in expected}
     wrong = [f"{name} is {said[name]}, counted {number}" for name, number in expected.items() if said[name] != number]
-    wrong += [f"{worker} counts {number:g} unaccounted" for worker, number in evidence.unaccounted.items() if number]
-    verdict.find("miscounted", wrong)
+    verdict.find("miscounted", [*wrong, *miscounted(evidence.tally, *logged(evidence.log, evidence.attempts))])

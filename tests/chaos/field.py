@@ -149,16 +149,10 @@ class Field:
             time.sleep(0.1)
         raise RuntimeError(f"the installation is not ready: {(self.folder / 'ground.log').read_text()[-3000:]}")
 
-    def kill_supervisor(self) -> None:
-        """Kill the supervisor: the kernel ends all parts with it."""
+    def stop_supervisor(self, number: int) -> None:
+        """End the supervisor and wait: killed, the kernel ends all parts with it; asked, it stops them cleanly."""
         assert self._ground is not None
-        self._ground.kill()
-        self._ground.wait(END_S)
-
-    def end_supervisor(self) -> None:
-        """Ask the supervisor to stop everything cleanly, and wait until it has."""
-        assert self._ground is not None
-        self._ground.terminate()
+        self._ground.send_signal(number)
         self._ground.wait(END_S)
 
     @property
@@ -176,21 +170,16 @@ class Field:
         assert self._load.stdout is not None
         self._load.stdout.readline()
 
-    def kill_load(self) -> None:
-        """Kill the load as a crash would."""
+    def stop_load(self, number: int, seconds: float = END_S) -> None:
+        """End the load: asked, it sends no more and ends when all that it has sent is spoken about."""
         if self._load is not None:
-            self._load.kill()
-            self._load.wait(END_S)
+            self._load.send_signal(number)
+            self._load.wait(seconds)
 
-    def end_load(self) -> None:
-        """Ask the load to end, which it does when all that it has sent is spoken about."""
-        if self._load is not None:
-            self._load.terminate()
-            self._load.wait(END_S)
-
-    def await_load(self, seconds: float) -> None:
-        """Wait until everything is sent and spoken about."""
-        if self._load is not None and self._load.wait(seconds):
+    def finish_load(self, seconds: float) -> None:
+        """Let the load end, and wait until everything that it sent is spoken about."""
+        self.stop_load(signal.SIGTERM, seconds)
+        if self._load is not None and self._load.returncode:
             raise RuntimeError(f"the load ended with {self._load.returncode}")
 
     def end(self) -> None:
@@ -202,7 +191,7 @@ class Field:
                 disk.remove()
 
     def _end_processes(self) -> None:
-        self.kill_load()
+        self.stop_load(signal.SIGKILL)
         ground, self._ground = self._ground, None
         if ground is not None:
             for name in self.pids() if (self.folder / "run.json").exists() else ():

@@ -2,10 +2,8 @@
 
 import base64
 import json
-import math
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +20,7 @@ from pipeline.warehouse.accounting import read_accounts
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.migrate import migrate
 from tests.chaos.checker import Evidence, Logged, Refusal, Spot
+from tests.chaos.counting import Tally
 from tests.chaos.ledger import Account
 from tests.chaos.load import HEADER
 from tests.chaos.sending import Attempt
@@ -101,7 +100,6 @@ class Witness:
     refusals: Sequence[Refusal]
     found: Dump
     accounting: Mapping[str, int]
-    unaccounted: Mapping[str, float]
 
 
 def witness(run: Mapping[str, Any], worker_url: str, accounting: Mapping[str, int]) -> Witness:
@@ -123,7 +121,6 @@ def witness(run: Mapping[str, Any], worker_url: str, accounting: Mapping[str, in
         refusals=read_refusals(Warehouse(run["clickhouse"])),
         found=dump_of(Warehouse(run["clickhouse"])),
         accounting=accounting,
-        unaccounted=unaccounted(run["metrics"]),
     )
 
 
@@ -131,6 +128,7 @@ def evidence_of(
     seen: Witness,
     attempts: Sequence[Attempt],
     account: Account,
+    tally: Tally,
     calm: Callable[[Sequence[Mapping[str, Any]]], Dump] = calm_dump,
 ) -> Evidence:
     """
@@ -140,23 +138,14 @@ def evidence_of(
         seen: What Kafka and the installation say.
         attempts: What was to be sent.
         account: What the ledger says of it.
+        tally: What the workers counted.
         calm: Makes the views of a calm run.
     """
     numbers = sorted({record.number for record in seen.log if 0 <= record.number < len(attempts)})
     events = [event for number in numbers if (event := attempts[number].event) is not None]
     said = {one.name: getattr(seen, one.name) for one in fields(seen)}
-    return Evidence(attempts, account, **said, calm=calm(events), oracle=expected_dump(events, oracle_rules(IDENTITY)))
-
-
-def unaccounted(addresses: Sequence[str]) -> dict[str, float]:
-    """Read what the workers' metrics say is unaccounted for; not a number where they were asked and none says it."""
-    found: dict[str, float] = {}
-    for address in addresses:
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
-        told = [line for line in lines if line.startswith("throughline_unaccounted_events")]
-        found |= {f"{address} {line.partition(' ')[0]}": float(line.rpartition(" ")[2]) for line in told}
-    return found or dict.fromkeys(addresses, math.nan)
+    oracle = expected_dump(events, oracle_rules(IDENTITY))
+    return Evidence(attempts, account, **said, calm=calm(events), oracle=oracle, tally=tally)
 
 
 def accounting_of(text: str) -> Mapping[str, int]:

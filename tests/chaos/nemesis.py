@@ -37,9 +37,16 @@ Act = Callable[["Nemesis", str], None]
 
 @dataclass
 class Nemesis:
-    """Begins and ends faults on a field. What it started beside them ends with `heal`."""
+    """
+    Begins and ends faults on a field. What it started beside them ends with `heal`.
+
+    Attributes:
+        field: What it hurts.
+        strangers: From when to when strangers landed, on the monotonic clock.
+    """
 
     field: Field
+    strangers: list[tuple[float, float]] = of_default(default_factory=list)
     _limits: dict[int, tuple[int, tuple[int, int]]] = of_default(default_factory=dict)
     _helpers: list[threading.Thread] = of_default(default_factory=list)
 
@@ -57,23 +64,14 @@ class Nemesis:
         for helper in self._helpers:
             helper.join(NODE_S * 4)
 
-    def kill(self, target: str) -> None:
-        """Kill -9."""
+    def stop(self, target: str, number: signal.Signals) -> None:
+        """End somebody by a signal: at once (SIGKILL), or as it ends itself (SIGTERM)."""
         if target == "load":
-            self.field.kill_load()
+            self.field.stop_load(number)
         elif target == "supervisor":
-            self.field.kill_supervisor()
+            self.field.stop_supervisor(number)
         else:
-            self.field.signal(target, signal.SIGKILL)
-
-    def term(self, target: str) -> None:
-        """Ask it to end (SIGTERM)."""
-        if target == "load":
-            self.field.end_load()
-        elif target == "supervisor":
-            self.field.end_supervisor()
-        else:
-            self.field.signal(target, signal.SIGTERM)
+            self.field.signal(target, number)
 
     def start_again(self, target: str) -> None:
         """Start what nobody else starts again."""
@@ -105,23 +103,29 @@ class Nemesis:
 
     def trouble(self, kind: str, pair: str) -> None:
         """Let something go wrong between a client and a server: with every node, where there are three."""
-        client, _, server = pair.partition(">")
-        if PEERS in (client, server):
-            self._trouble_peers(kind, pair)
-            return
-        for server_name in self.field.layout.nodes if server == "broker" else (server,):
-            name = f"{client}>{server_name}"
-            if kind == "reset":
-                self.field.proxies.reset(name)
-            else:
-                self.field.proxies.make(name, cast(Trouble, kind), resets=RESETS)
-
-    def _trouble_peers(self, kind: str, pair: str) -> None:
-        for name, here in troubled(self.field.layout.nodes, kind, pair).items():
+        for name, here in self._ways(kind, pair).items():
             if here == "reset":
                 self.field.proxies.reset(name)
             else:
                 self.field.proxies.make(name, cast(Trouble, here), resets=RESETS)
+
+    def is_connected(self, pair: str) -> bool:
+        """Tell whether there is a connection that trouble between a client and a server would find."""
+        return any(self.field.proxies.pairs[name].links for name in self._ways("reset", pair))
+
+    def has_struck(self, pair: str, before: int) -> bool:
+        """Tell whether troubles between a client and a server have hit more than before."""
+        return self.struck(pair) > before
+
+    def struck(self, pair: str) -> int:
+        """Return how much troubles between a client and a server have hit so far."""
+        return sum(self.field.proxies.pairs[name].struck for name in self._ways("reset", pair))
+
+    def _ways(self, kind: str, pair: str) -> dict[str, str]:
+        client, _, server = pair.partition(">")
+        if PEERS in (client, server):
+            return troubled(self.field.layout.nodes, kind, pair)
+        return {f"{client}>{name}": kind for name in (self.field.layout.nodes if server == "broker" else (server,))}
 
     def shift_clock(self, target: str, seconds: int) -> None:
         """Set the clock of a process."""
@@ -155,6 +159,7 @@ class Nemesis:
             environment_name("clickhouse", "url"): self.field.worker_url,
         }
         command = [sys.executable, "-m", "pipeline.cli", "worker", "land"]
+        began = time.monotonic()
         for order in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
             stranger = subprocess.Popen(
                 command, env=child_environment(environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -166,6 +171,7 @@ class Nemesis:
             except subprocess.TimeoutExpired:
                 stranger.kill()
                 stranger.wait()
+        self.strangers.append((began, time.monotonic()))
 
     def _restart_each(self) -> None:
         for node in self.field.layout.nodes:
@@ -187,6 +193,10 @@ def _disk(action: str) -> Act:
     return lambda nemesis, target: getattr(nemesis.field.disks[target], action)() if nemesis.field.disks else None
 
 
+def _stop(number: signal.Signals) -> Act:
+    return lambda nemesis, target: nemesis.stop(target, number)
+
+
 def _signal(number: int) -> Act:
     return lambda nemesis, target: nemesis.field.signal(target, number)
 
@@ -197,8 +207,8 @@ def _trouble(kind: str) -> Act:
 
 _LASTING = ("hole", "half-open", "delay", "throttle", "refuse", "reset-after")
 BEGIN: dict[str, Act] = {
-    "kill": Nemesis.kill,
-    "term": Nemesis.term,
+    "kill": _stop(signal.SIGKILL),
+    "term": _stop(signal.SIGTERM),
     "freeze": _signal(signal.SIGSTOP),
     "memory": Nemesis.limit_memory,
     **{kind: _trouble(kind) for kind in (*_LASTING, "reset")},

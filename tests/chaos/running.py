@@ -1,24 +1,27 @@
 """One seed from start to verdict: the field, the load, the schedule, the wait, the check, the figures."""
 
 import json
-import os
+import math
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.config_kafka import KafkaSettings
 from pipeline.streaming.announcing import land_group, stitch_group
-from tests.chaos.checker import Evidence, judge
+from tests.chaos.checker import Evidence, judge, logged
+from tests.chaos.counting import Tally, landed, miscounted, tally_of
 from tests.chaos.field import Field, clock_library, new_field
-from tests.chaos.gathering import IDENTITY, accounting_of, evidence_of, witness
+from tests.chaos.gathering import IDENTITY, Witness, accounting_of, evidence_of, witness
 from tests.chaos.ground import NODES, Layout, worker_names
 from tests.chaos.ledger import read_ledger
+from tests.chaos.limits import Limits, passed
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.playing import HIT_WITHIN_S, Moment, Say, play
 from tests.chaos.rebalances import Generation, generations
 from tests.chaos.schedule import NETWORK, REST_S, Fault, scheduled
 from tests.chaos.sending import POISON_SHARE, Load
@@ -28,6 +31,7 @@ from tests.chaos.watching import (
     as_told,
     computed,
     held,
+    look_at_worker,
     peaks,
     port_opened,
     recovery_of,
@@ -37,9 +41,10 @@ from tests.convergence.expected import oracle_rules
 from tests.convergence.orders import DUPLICATES
 
 START_S, SETTLE_S = 240.0, 400.0
+# Workers balance their books every 30 s.
+BALANCED_WITHIN_S = 75.0
 EVENTS_PER_PERSON = 25
 GROUPS = {"land": land_group(KafkaSettings()), "stitch": stitch_group(KafkaSettings(), 1)}
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Plan:
         faults: These instead of the deck's.
         rest_s: From the end of one fault to about the next.
         keep: Where logs and ledger are left; None: nowhere.
+        limits: What recoveries must keep; None: they are told and not judged.
     """
 
     seed: int
@@ -66,6 +72,7 @@ class Plan:
     faults: Sequence[str] = ()
     rest_s: float = REST_S
     keep: Path | None = None
+    limits: Limits | None = None
 
     @property
     def workers(self) -> list[str]:
@@ -78,58 +85,50 @@ class Plan:
         return NODES[: self.nodes]
 
 
-@dataclass(frozen=True)
-class Moment:
-    """
-    What is known of a fault when it is over.
-
-    Attributes:
-        began: When it really began, in seconds since the first record.
-        over: When it was really over.
-        machine_load: How busy the machine was then.
-        struck: What it hit on the network: pieces that came late or never, connections that were reset or refused.
-    """
-
-    began: float
-    over: float
-    machine_load: float
-    struck: int
-
-
 def run(plan: Plan, say: Say) -> dict[str, Any]:
-    """Run one seed and return its result, ready for JSON; `clean` says whether nothing is wrong."""
+    """
+    Run one seed and return its result, ready for JSON.
+
+    `clean`: no count is wrong; `hit_nothing`: faults that showed nothing; `passed`: limits that were not kept.
+    """
     began = time.monotonic()
     layout = Layout.planned(plan.land, plan.stitch, plan.nodes, clock_library() if has_clocks(plan) else "")
     schedule = scheduled(plan.seed, layout, list(plan.faults), plan.rest_s)
     whole_s = schedule[-1].ends_s + plan.rest_s
-    events = round(plan.rate * whole_s / (1 + DUPLICATES) / (1 + POISON_SHARE))
+    # More than is sent if every fault hits at once: the load is ended, and does not end.
+    events = round(plan.rate * (whole_s + HIT_WITHIN_S) / (1 + DUPLICATES) / (1 + POISON_SHARE))
     load = Load(plan.seed, max(20, events // EVENTS_PER_PERSON), events)
     folder = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
-    say(f"seed {plan.seed}: {len(load.attempts):,} records in {whole_s:.0f} s, {len(schedule)} faults")
+    say(f"seed {plan.seed}: {plan.rate:g} records a second for {whole_s:.0f} s, {len(schedule)} faults")
     with new_field(folder, load, plan.rate, layout) as field:
         field.await_ready(START_S)
         field.start_load()
         with watching(field) as samples:
-            moments = play(field, schedule, say)
-            field.await_load(SETTLE_S)
+            nemesis = Nemesis(field)
+            moments = play(nemesis, schedule, say)
+            samples.strangers += [(begin - samples.origin, end - samples.origin) for begin, end in nemesis.strangers]
+            time.sleep(plan.rest_s)
+            field.finish_load(SETTLE_S)
             settled = time.monotonic()
             field.await_ready(START_S)
             field.throughline("wait", "--timeout", str(SETTLE_S))
             say(f"  everything visible {time.monotonic() - settled:.1f} s after the last record")
-        figures = [
-            figure(samples, fault, moment, schedule, plan) for fault, moment in zip(schedule, moments, strict=True)
-        ]
-        count_rebalances(figures, generations(field.run["kafka"]), samples.began_at)
+        ends = [*(moment.began for moment in moments[1:]), math.inf]
+        figures = [figure(samples, *each, plan.rate) for each in zip(schedule, moments, ends, strict=True)]
+        dealt = generations(field.run["kafka"])
+        count_rebalances(figures, dealt, samples.began_at)
         for told in figures:
             say("  " + _line(told))
         accounting = accounting_of(field.throughline("status", "--json"))
         seen, account = witness(field.run, field.worker_url, accounting), read_ledger(field.ledger)
+        tally = tally_at_rest(field, samples, seen, load, dealt)
         if plan.keep:
             keep_logs(field, plan.keep / f"seed-{plan.seed}")
             (plan.keep / f"seed-{plan.seed}" / "samples.json").write_text(json.dumps(asdict(samples)))
-    evidence = evidence_of(seen, load.attempts, account)
+    evidence = evidence_of(seen, load.attempts, account, tally)
     verdict = judge(evidence, oracle_rules(IDENTITY).naming)
-    for line in verdict.told:
+    slow = [] if plan.limits is None else passed(figures, plan.limits)
+    for line in (*verdict.told, *slow):
         say(f"  {line}")
     skipped = [str(fault) for fault in schedule if not is_possible(fault, field)]
     return {
@@ -138,32 +137,14 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began),
         **{kind: number for kind, number in asdict(verdict).items() if kind != "told"},
         **counts_of(evidence),
+        "counters": counters_of(tally),
         "brokers": plan.nodes,
         "workers": plan.land + plan.stitch,
         "not_done": skipped,
         "hit_nothing": [told["fault"] for told in figures if told["struck"] == 0],
+        "passed": slow,
         "faults": figures,
     }
-
-
-def play(field: Field, schedule: Sequence[Fault], say: Say) -> list[Moment]:
-    """Play a schedule from now on; return when each fault really began and was over."""
-    nemesis, began, moments = Nemesis(field), time.monotonic(), []
-
-    def sleep_until(second: float) -> None:
-        time.sleep(max(0.0, began + second - time.monotonic()))
-
-    for fault in schedule:
-        sleep_until(fault.at_s)
-        say(f"  {fault.at_s:6.1f} s  {fault}" + (f" for {fault.lasts_s:g} s" if fault.lasts_s else ""))
-        really, struck = time.monotonic() - began, field.proxies.struck
-        nemesis.begin(fault.word, fault.target)
-        sleep_until(fault.ends_s)
-        nemesis.end(fault.word, fault.target)
-        over = time.monotonic() - began
-        moments.append(Moment(really, over, os.getloadavg()[0], field.proxies.struck - struck))
-    nemesis.heal()
-    return moments
 
 
 def counts_of(evidence: Evidence) -> dict[str, int]:
@@ -176,6 +157,25 @@ def counts_of(evidence: Evidence) -> dict[str, int]:
         "touchpoints": len(evidence.found["v_touchpoints"]),
         "rejected": len(evidence.refusals),
     }
+
+
+def tally_at_rest(field: Field, samples: Samples, seen: Witness, load: Load, dealt: Sequence[Generation]) -> Tally:
+    """Ask every worker once more, until its books are as the checker's or it has balanced them in vain."""
+    deadline = time.monotonic() + BALANCED_WITHIN_S
+    since = [one for one in dealt if one.group == GROUPS["land"] and one.at >= samples.began_at]
+    while True:
+        for name, address in zip(field.layout.workers, field.run["metrics"], strict=False):
+            look_at_worker(name, address, samples)(time.monotonic() - samples.origin)
+        tally = tally_of(samples.scrapes, samples.committed, samples.strangers, len(since))
+        if time.monotonic() > deadline or not miscounted(tally, *logged(seen.log, load.attempts)):
+            return tally
+        time.sleep(BALANCED_WITHIN_S / 20)
+
+
+def counters_of(tally: Tally) -> dict[str, Any]:
+    """Return what the workers' counters came to, for JSON."""
+    told = {outcome: round(tally.counted.get(landed(outcome), 0)) for outcome in ("received", "stored", "rejected")}
+    return {**told, "unseen_at_most": round(tally.unseen), "is_exact": tally.is_exact}
 
 
 def count_rebalances(figures: Sequence[dict[str, Any]], dealt: Sequence[Generation], began_at: float) -> None:
@@ -193,18 +193,17 @@ def keep_logs(field: Field, where: Path) -> None:
         shutil.copy(file, where)
 
 
-def figure(samples: Samples, fault: Fault, moment: Moment, schedule: Sequence[Fault], plan: Plan) -> dict[str, Any]:
-    """Return what was measured of one fault."""
+def figure(samples: Samples, fault: Fault, moment: Moment, following: float, rate: float) -> dict[str, Any]:
+    """Return what was measured of one fault until the following one began."""
     began, over = moment.began, moment.over
-    following = next((other.at_s for other in schedule if other.at_s > fault.at_s), float("inf"))
     healed = port_opened(samples, over, following) if fault.target.startswith("broker") else over
     until = min(following, samples.landed[-1][0] if samples.landed else over)
-    land, stitch = (recovery_of(samples, stage, (began, healed), until, plan.rate) for stage in ("land", "stitch"))
+    land, stitch = (recovery_of(samples, stage, (began, healed), until, rate) for stage in ("land", "stitch"))
     first_row_s = (stitch if fault.target.startswith("stitch") else land).first_row_s
     return {
-        "at_s": fault.at_s,
+        "at_s": round(began, 2),
         "fault": str(fault),
-        "lasts_s": fault.lasts_s,
+        "lasts_s": round(over - began, 1),
         "struck": moment.struck if fault.word in NETWORK else None,
         "records_held": held(samples, began, until if land.first_row_s is None else healed + land.first_row_s),
         # The load has a client of its own, which comes back in its own time.

@@ -15,6 +15,8 @@ from tests.chaos.schedule import ALL, unfit_for, wrong_in
         ("--land", "-1", "0 or more"),
         ("--stitch", "-1", "0 or more"),
         ("--rest", "-3", "0 or more"),
+        ("--limits", "first_row=3", "first_row_s=8"),
+        ("--limits", "first_row_s=soon", "is no limit"),
         ("--faults", "nonsense", "the faults are: "),
         ("--faults", "kill land:soon", "no number of seconds"),
         ("--faults", ",", "no fault is named"),

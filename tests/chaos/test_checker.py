@@ -1,21 +1,24 @@
 """The checker's self-test: what is lost, doubled, altered or made up, in its input or in a database, it tells."""
 
 import json
-import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from pipeline.cli.clickhouse import Warehouse
 from pipeline.config import ClickHouseSettings
+from pipeline.contracts.reasons import Reason
 from pipeline.warehouse.accounting import read_accounts
 from pipeline.warehouse.connection import connect
 from tests.chaos.checker import Evidence, Logged, Refusal, Verdict, judge
+from tests.chaos.counting import ACCOUNTED, LOST, PARKED, REFUSED, UNACCOUNTED, Tally, Values, landed
 from tests.chaos.gathering import IDENTITY
 from tests.chaos.ledger import Account
-from tests.chaos.sending import Load
+from tests.chaos.sending import Attempt, Load
 from tests.convergence.dump import VIEWS, Dump, dump_of
 from tests.convergence.expected import expected_dump, judged_part, oracle_rules
 from tests.convergence.inprocess import Pipeline
@@ -23,6 +26,42 @@ from tests.convergence.inprocess import Pipeline
 LOAD = Load(seed=5, people=20, events=200)
 RULES = oracle_rules(IDENTITY)
 SPOT = ("touchpoints.web", 0)
+
+
+def tally_that_fits(attempts: Sequence[Attempt]) -> Tally:
+    reasons = Counter(dict.fromkeys(Reason, 0))
+    reasons.update(attempt.reason for attempt in attempts if attempt.reason is not None)
+    numbers = {
+        landed("received"): len(attempts),
+        landed("stored"): len(attempts) - reasons.total(),
+        landed("rejected"): reasons.total(),
+        **{REFUSED.format(reason=reason): number for reason, number in reasons.items()},
+    }
+    books = {"landed": len(attempts) - reasons.total(), "rejected": reasons.total()}
+    states = {f'{ACCOUNTED}{{state="{state}",topic="{SPOT[0]}"}}': number for state, number in books.items()}
+    resting = {UNACCOUNTED: 0.0, PARKED: 0.0, **numbers, **states}
+    return Tally(dict(numbers), 0.0, is_exact=True, resting={"land-1": resting, "stitch-1": {}})
+
+
+def with_resting(evidence: Evidence, change: Callable[[Values], Values]) -> Evidence:
+    tally = evidence.tally
+    return replace(evidence, tally=replace(tally, resting={**tally.resting, "land-1": change(tally.resting["land-1"])}))
+
+
+def one_more(series: str) -> Callable[[Values], Values]:
+    return lambda values: {**values, series: values[series] + 1}
+
+
+def with_counted(series: str, step: float | None, evidence: Evidence) -> Evidence:
+    counted = dict(evidence.tally.counted)
+    before = counted.pop(series, 0.0)
+    if step is not None:
+        counted[series] = before + step
+    return replace(evidence, tally=replace(evidence.tally, counted=counted))
+
+
+def interrupted(tally: Tally, unseen: float) -> Tally:
+    return replace(tally, is_exact=False, unseen=unseen)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +93,7 @@ def good() -> Evidence:
             "in_flight": 0,
             "unaccounted": 0,
         },
-        unaccounted={"land-1": 0.0},
+        tally=tally_that_fits(attempts),
     )
 
 
@@ -122,8 +161,38 @@ LIES: dict[str, tuple[set[str], Callable[[Evidence], Evidence]]] = {
         {"miscounted"},
         lambda e: replace(e, accounting={**e.accounting, "stored": e.accounting["stored"] + 1}),
     ),
-    "no worker tells what is unaccounted for": ({"miscounted"}, lambda e: replace(e, unaccounted={"land-1": math.nan})),
-    "a metric finds something unaccounted for": ({"miscounted"}, lambda e: replace(e, unaccounted={"land-1": 1.0})),
+    "no worker tells what is unaccounted for": (
+        {"miscounted"},
+        lambda e: with_resting(e, lambda values: {k: v for k, v in values.items() if k != UNACCOUNTED}),
+    ),
+    "a metric finds something unaccounted for": ({"miscounted"}, lambda e: with_resting(e, one_more(UNACCOUNTED))),
+    "a record is parked at rest": ({"miscounted"}, lambda e: with_resting(e, one_more(PARKED))),
+    "the books of a worker hold one too many": (
+        {"miscounted"},
+        lambda e: with_resting(e, one_more(f'{ACCOUNTED}{{state="landed",topic="{SPOT[0]}"}}')),
+    ),
+    "a worker stored what it did not receive": (
+        {"miscounted"},
+        lambda e: with_resting(e, one_more(landed("stored"))),
+    ),
+    **{
+        f"the counter of what was {outcome} is {word}": ({"miscounted"}, partial(with_counted, landed(outcome), step))
+        for outcome in ("received", "stored", "rejected")
+        for word, step in (("one too many", 1), ("one too few", -1))
+    },
+    "a counter of a reason is one too many": (
+        {"miscounted"},
+        partial(with_counted, REFUSED.format(reason="tombstone"), 1),
+    ),
+    "a counter is missing": ({"miscounted"}, partial(with_counted, landed("stored"), None)),
+    "lives that were interrupted lack more than may be unseen": (
+        {"miscounted"},
+        lambda e: with_counted(landed("received"), -4, replace(e, tally=interrupted(e.tally, 3))),
+    ),
+    "a worker lost records before it read them": (
+        {"miscounted"},
+        partial(with_counted, f'{LOST}{{topic="{SPOT[0]}"}}', 1),
+    ),
 }
 
 
@@ -146,6 +215,14 @@ def test_what_nobody_acknowledged_may_be_absent(good: Evidence) -> None:
     log = [record for record in good.log if record.number != unknown.number]
     verdict = verdict_of(replace(good, account=account, log=log))
     assert verdict.lost == 0
+
+
+@pytest.mark.parametrize("step", [-3, 5])
+def test_lives_that_were_interrupted_may_lack_what_was_unseen_and_count_what_was_landed_again(
+    good: Evidence, step: int
+) -> None:
+    torn = replace(good, tally=interrupted(good.tally, 3))
+    assert verdict_of(with_counted(landed("received"), step, torn)).is_clean
 
 
 # In a query of its own: the condition would mean the replaced column.

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,12 @@ from pipeline.cli.reach import Reach
 from pipeline.cli.wait import await_visible
 from pipeline.config import ClickHouseSettings, child_environment, environment_name, load_settings
 from tests.chaos.checker import Verdict, judge
+from tests.chaos.counting import tally_of
 from tests.chaos.gathering import IDENTITY, calm_dump_in, evidence_of, witness
 from tests.chaos.ledger import read_ledger
 from tests.chaos.proxy import Pair, Proxies
 from tests.chaos.sending import Load
+from tests.chaos.watching import Samples, look_at_commits, look_at_worker, looking
 from tests.convergence.expected import oracle_rules
 from tests.convergence.history import PHONE_REGION
 from tests.convergence.inprocess import HASH_KEY
@@ -49,7 +51,8 @@ def test_killed_and_unanswered_and_still_nothing_is_lost_nor_doubled(
     tmp_path: Path, warehouse: WarehouseServer, fresh_database: ClickHouseSettings, empty_database: ClickHouseSettings
 ) -> None:
     url = fresh_database.url.get_secret_value()
-    (port,) = free_ports(1)
+    port, metrics_port = free_ports(2)
+    samples, address = Samples(), f"http://127.0.0.1:{metrics_port}/metrics"
     pair = Pair("land>warehouse", port, warehouse.port, smallest_request_bytes=2_000)
     ledger = tmp_path / "ledger"
     with ExitStack() as stack:
@@ -66,11 +69,17 @@ def test_killed_and_unanswered_and_still_nothing_is_lost_nor_doubled(
             environment_name("identity", "phone_region"): PHONE_REGION,
         }
         through = url.replace(f":{warehouse.port}/", f":{port}/")
-        landing = {**common, environment_name("clickhouse", "url"): through}
+        landing = {
+            **common,
+            environment_name("clickhouse", "url"): through,
+            environment_name("observability", "port"): str(metrics_port),
+        }
         land, log = ("pipeline.cli", "worker", "land"), tmp_path / "log"
         load = ["tests.chaos.load", "--bootstrap", broker.bootstrap, "--ledger", str(ledger), "--rate", str(RATE)]
         load += ["--seed", str(LOAD.seed), "--people", str(LOAD.people), "--events", str(LOAD.events)]
         first = stack.enter_context(process(land, landing, log))
+        looks = [(0.1, look_at_worker("land-1", address, samples)), (0.1, look_at_commits(broker.bootstrap, samples))]
+        stack.enter_context(looking(looks, samples.origin))
         stitching = {**common, environment_name("kafka", "membership_file"): ""}
         stack.enter_context(process(("pipeline.cli", "worker", "stitch"), stitching, log))
         proxies.make("land>warehouse", "reset-after", resets=2)
@@ -84,9 +93,13 @@ def test_killed_and_unanswered_and_still_nothing_is_lost_nor_doubled(
         settings = load_settings(common)
         assert not await_visible(Reach(settings, url, None), WAIT_S)
         accounting = asdict(take_account(settings).identity)
-        seen = witness({"kafka": broker.bootstrap, "clickhouse": url, "metrics": []}, url, accounting)
+        seen = witness({"kafka": broker.bootstrap, "clickhouse": url}, url, accounting)
         account = read_ledger(ledger)
-    evidence = evidence_of(seen, LOAD.attempts, account, lambda events: calm_dump_in(empty_database, events))
+        look_at_worker("land-1", address, samples)(time.monotonic() - samples.origin)
+    # Books are balanced twice a minute, which is longer than this takes.
+    tally = replace(tally_of(samples.scrapes, samples.committed, [], dealt=0), is_audited=False)
+    assert not tally.is_exact
+    evidence = evidence_of(seen, LOAD.attempts, account, tally, lambda events: calm_dump_in(empty_database, events))
     assert len(account.acknowledged) == len(LOAD.attempts)
     assert pair.swallowed > 0, "no answer was swallowed"
     verdict = judge(evidence, oracle_rules(IDENTITY).naming)

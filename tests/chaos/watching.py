@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPException
@@ -22,10 +22,11 @@ from pipeline.cli.errors import CommandError
 from pipeline.cli.watermarks import Watermarks
 from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import STITCH_DIRTY, TOUCHPOINT_TOPICS
-from pipeline.streaming.announcing import stitch_group
+from pipeline.streaming.announcing import land_group, stitch_group
+from tests.chaos.counting import Scrape, keep_ends, read_metrics, scrape_of
 from tests.chaos.field import Field
 
-WAREHOUSE_S, KAFKA_S, MACHINE_S = 0.25, 0.5, 0.2
+WAREHOUSE_S, KAFKA_S, MACHINE_S, WORKER_S = 0.25, 0.5, 0.2, 0.25
 ASK_S = 3.0
 # What arrived so recently may still be on its way: a batch lingers, commits come once a second.
 # Without a fault the stages move at least so often.
@@ -55,7 +56,11 @@ class Samples:
         port: 1 while the broker's port takes connections.
         memory: Resident bytes by part.
         cpu: Seconds of computing by part, of the process that it is at that time.
+        committed: Offsets that the landing group had committed, by when that was asked.
+        scrapes: What every worker's metrics said first and last in each of its lives.
+        strangers: From when to when landing workers were there that nobody asked.
         began_at: When time began to count, in seconds since 1970.
+        origin: The same on the monotonic clock.
     """
 
     landed: Series = field(default_factory=list)
@@ -66,7 +71,11 @@ class Samples:
     port: Series = field(default_factory=list)
     memory: dict[str, Series] = field(default_factory=dict)
     cpu: dict[str, Series] = field(default_factory=dict)
+    committed: Series = field(default_factory=list)
+    scrapes: dict[str, list[Scrape]] = field(default_factory=dict)
+    strangers: list[tuple[float, float]] = field(default_factory=list)
     began_at: float = field(default_factory=time.time)
+    origin: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -90,13 +99,31 @@ class Recovery:
 @contextmanager
 def watching(field_: Field) -> Iterator[Samples]:
     """Sample until the block ends; time counts from its begin."""
-    samples, stop, began = Samples(), threading.Event(), time.monotonic()
-    run = field_.run
+    samples, run = Samples(), field_.run
     looks = (
         (WAREHOUSE_S, _look_at_warehouse(field_.worker_url, samples)),
         (KAFKA_S, _look_at_kafka(run["kafka"], samples)),
+        (KAFKA_S, look_at_commits(run["kafka"], samples)),
         (MACHINE_S, _look_at_machine(field_, run["kafka"], samples)),
+        *(
+            (WORKER_S, look_at_worker(name, address, samples))
+            for name, address in zip(field_.layout.workers, run["metrics"], strict=False)
+        ),
     )
+    with looking(looks, samples.origin):
+        yield samples
+
+
+@contextmanager
+def looking(looks: Iterable[tuple[float, Callable[[float], None]]], began: float) -> Iterator[None]:
+    """
+    Look again and again, in a thread for each, until the block ends.
+
+    Args:
+        looks: How long to pause, and what to call with the seconds since `began`.
+        began: Reading of the monotonic clock.
+    """
+    stop = threading.Event()
 
     def repeat(pause_s: float, look: Callable[[float], None]) -> None:
         while not stop.wait(pause_s):
@@ -108,7 +135,7 @@ def watching(field_: Field) -> Iterator[Samples]:
     for thread in threads:
         thread.start()
     try:
-        yield samples
+        yield
     finally:
         stop.set()
         for thread in threads:
@@ -229,6 +256,27 @@ def _look_at_warehouse(url: str, samples: Samples) -> Callable[[float], None]:
             landed, version = answer.read().decode().split()
         samples.landed.append((now, float(landed)))
         samples.version.append((now, float(version)))
+
+    return look
+
+
+def look_at_worker(name: str, address: str, samples: Samples) -> Callable[[float], None]:
+    """Return what reads the metrics of a worker."""
+
+    def look(now: float) -> None:
+        keep_ends(samples.scrapes.setdefault(name, []), scrape_of(now, read_metrics(address, ASK_S)))
+
+    return look
+
+
+def look_at_commits(bootstrap: str, samples: Samples) -> Callable[[float], None]:
+    """Return what asks how far the landing group has committed."""
+    watermarks, group = Watermarks(bootstrap), land_group(KafkaSettings())
+
+    def look(now: float) -> None:
+        numbers = watermarks.partitions(TOUCHPOINT_TOPICS)
+        spots = [(topic, partition) for topic, number in numbers.items() for partition in range(number)]
+        samples.committed.append((now, float(sum(watermarks.committed(group, spots).values()))))
 
     return look
 

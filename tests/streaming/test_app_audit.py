@@ -60,3 +60,19 @@ async def test_tells_how_many_are_unaccounted(
     assert told == {"landed": 50, "rejected": 0, "lost": 0, "in_flight": 100 - committed, "unaccounted": unaccounted}
     asked = "SELECT received, in_flight, unaccounted FROM v_accounting WHERE in_flight > 0 AND partition = 2"
     assert connect(fresh_database).query(asked).result_rows == [(50, 100 - committed, unaccounted)]
+
+
+@pytest.mark.parametrize("held", [{TP("touchpoints.orders", 0): 0}, {}])
+async def test_no_worker_answers_for_what_another_holds_now(
+    fresh_database: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch, held: Mapping[Foreign, int]
+) -> None:
+    connect(fresh_database).command(LANDED)
+    monkeypatch.setattr(audit, "AUDIT_EVERY", audit.AUDIT_EVERY / 100)
+    registry = CollectorRegistry()
+    books, labels = Books({PLACE: 60}), {"topic": "touchpoints.web", "state": "landed"}
+    task = asyncio.create_task(Audit(fresh_database, lambda: "log", Metrics(registry)).run(App(books)))
+    await until(lambda: registry.get_sample_value("throughline_accounted_records", labels) == 50)
+    books.committed_offsets = held
+    await until(lambda: registry.get_sample_value("throughline_accounted_records", labels) == 0)
+    await until(lambda: registry.get_sample_value("throughline_unaccounted_events") == 0)
+    task.cancel()
