@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Each starts a broker and a warehouse of its own and waits for them a third of the time, so one more than two cores pays.
 TEST_PROCESSES ?= 3
 
-.PHONY: help setup demo test check format render lock kafka registry bench convergence properties model clean outage kills fuzz clients chaos chaos-night chaos-recovery quiet
+.PHONY: help setup demo test check format render lock kafka registry peers bench convergence properties model clean outage kills fuzz clients chaos chaos-night chaos-recovery quiet
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ kafka: setup ## get Apache Kafka for `throughline up --broker kafka` (needs java
 
 registry: setup ## get the schema registry that the tests run against (needs java 17 and mvn)
 	@$(BIN)/python -m tests.registry.obtain
+
+peers: setup ## get the peers of the bench, each in an environment of its own; `make test` then tries them all
+	@$(BIN)/python -m bench.peers.obtain
 
 check: setup ## format, lint, strict types, import layers, schemas against all released, rendered files up to date
 	$(BIN)/ruff format --check .

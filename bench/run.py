@@ -153,9 +153,7 @@ def run_peer(field: Field, name: str) -> Result:
     command = command_of(name)
     events = field.events * PEERS[name].percent // 100
     with TemporaryDirectory(prefix="throughline-bench-") as folder, field.lane() as lane:
-        for family in FAMILIES:
-            file = Path(folder) / f"{writer_schema(family).fingerprint.hex()}.avsc"
-            file.write_text(json.dumps(_plain(family_schema(family))), encoding="utf-8")
+        write_schemas(Path(folder))
         topics = ",".join(sorted(field.topics))
         job = [field.bootstrap, lane.url, folder, topics, str(field.setting.partitions), lane.group]
         processes = field.setting.workers if PEERS[name].may_double else 1
@@ -165,6 +163,13 @@ def run_peer(field: Field, name: str) -> Result:
         meter.wait(lambda: lane.written() >= events, lane.written)
         rate = measured(lane.batches(PEER_BATCHES), events).rate()
         return Result(rate, 0.0, meter.peak_pss_bytes, meter.cpu_us(), visits=lane.visits())
+
+
+def write_schemas(folder: Path) -> None:
+    """Write the schemas of all touchpoints where a peer reads them: each in a file named by its fingerprint."""
+    for family in FAMILIES:
+        file = folder / f"{writer_schema(family).fingerprint.hex()}.avsc"
+        file.write_text(json.dumps(_plain(family_schema(family))), encoding="utf-8")
 
 
 def _plain(schema: Any) -> Any:

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "peers"
 JAVA = HERE / "java"
 TOLD_LINES = 8
+STAMP = "made-from"
 # What the JVMs of the contestants need on Java 17, and a heap that leaves room for broker and warehouse.
 JVM = ("-Xmx2g", "--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED")
 
@@ -40,16 +41,21 @@ def command_of(name: str) -> list[str]:
     if not peer.own:
         return [sys.executable, "-m", f"bench.peers.{peer.run}"]
     folder = CACHE / peer.own
-    made_from = _made_from(peer)
-    stamp = folder / "made-from"
-    if not stamp.is_file() or stamp.read_text(encoding="ascii") != made_from:
+    if not is_obtained(name):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         _make_java(peer, folder) if peer.is_java else _make_python(peer, folder)
-        stamp.write_text(made_from, encoding="ascii")
+        (folder / STAMP).write_text(_made_from(peer), encoding="ascii")
     if peer.is_java:
         return [_found("java"), *JVM, "-cp", f"{folder / 'classes'}:{folder / 'jars'}/*", peer.run]
     return [str(folder / "venv" / "bin" / "python"), "-m", f"bench.peers.{peer.run}"]
+
+
+def is_obtained(name: str) -> bool:
+    """Return whether what a contestant needs of its own is in the cache, made from what is here now."""
+    peer = PEERS[name]
+    stamp = CACHE / peer.own / STAMP
+    return not peer.own or (stamp.is_file() and stamp.read_text(encoding="ascii") == _made_from(peer))
 
 
 def _sources(peer: Contestant) -> list[Path]:
