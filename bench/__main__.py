@@ -40,12 +40,14 @@ class Comparison:
 
     Attributes:
         broker: Which one all use.
+        events: How many a run of ours has.
         results: Contestant → round → what it measured.
         absent: Who did not run, or failed, and why.
         is_whole: Whether all rounds came to their end, and everybody who could run was measured.
     """
 
     broker: str
+    events: int
     results: dict[str, dict[int, Result]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     is_whole: bool = True
@@ -54,7 +56,7 @@ class Comparison:
         """Return who can run here, and say aloud who cannot."""
         able = []
         for name in names:
-            reason = "" if name in ROLES else why_absent(name, self.broker)
+            reason = "" if name in ROLES else why_absent(name, self.broker, self.events)
             if reason:
                 self.absent[name] = reason
                 say(f"{name} cannot run here and is left out: {reason}")
@@ -102,10 +104,16 @@ class Comparison:
         return round(theirs / ours, 2) if ours and theirs else 0.0
 
 
-def why_absent(name: str, broker: str) -> str:
-    """Return why a peer cannot run here, after getting what it needs; empty if it can."""
-    if broker not in PEERS[name].brokers:
+def why_absent(name: str, broker: str, events: int) -> str:
+    """Return why a peer cannot run here or not be measured, after getting what it needs; empty if it can."""
+    peer = PEERS[name]
+    if broker not in peer.brokers:
         return f"it does not run on the {broker} broker; use --broker kafka"
+    if events < peer.least_events:
+        return (
+            f"it gets {peer.percent} % of the events and writes up to {peer.rows:,} at once, so that all of "
+            f"{events:,} would come with its warm-up; give --events {peer.least_events} or more"
+        )
     try:
         command_of(name)
     except PeerMissing as error:
@@ -133,7 +141,7 @@ def main() -> None:
         f"each; {arguments.events} events of {arguments.customers} customers, {arguments.rounds} rounds; "
         f"LAND takes up to {batch} records at once"
     )
-    comparison, fresh = Comparison(arguments.broker), None
+    comparison, fresh = Comparison(arguments.broker, arguments.events), None
     names = comparison.admit(arguments.contestants or [*OURS, *PEERS])
     if not names:
         parser.error(f"argument --only: none of these can run here; {'; '.join(comparison.absent.values())}")

@@ -8,6 +8,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench.arguments import positive
+from bench.contestants import EMBEDDED
 from bench.field import LEAST_EVENTS
 
 
@@ -44,6 +45,15 @@ def test_a_run_of_nobody_is_refused_with_the_reason(
 ) -> None:
     monkeypatch.setattr(bench, "end_with_children", lambda: None)
     assert "--broker kafka" in refused(monkeypatch, capsys, ["--only", "flink"]).splitlines()[-1]
+
+
+def test_a_peer_that_would_write_all_at_once_says_how_many_events_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "end_with_children", lambda: None)
+    told = refused(monkeypatch, capsys, ["--only", "plain", "--events", "20000"]).splitlines()[-1]
+    assert "give --events 40001 or more" in told
+    assert bench.why_absent("plain", EMBEDDED, 40_001) == ""
 
 
 def test_apache_kafka_is_looked_for_before_the_start(
@@ -85,6 +95,6 @@ def test_who_could_not_be_measured_is_named_and_the_run_is_not_whole(monkeypatch
         raise ValueError("10000 events are too few")
 
     monkeypatch.setattr(bench, "run_peer", failing)
-    comparison = bench.Comparison("embedded")
+    comparison = bench.Comparison("embedded", 20_000)
     comparison.run(None, "plain", 1)  # type: ignore[arg-type]  # nothing of the field is looked at
     assert (comparison.is_whole, comparison.absent) == (False, {"plain": "10000 events are too few"})
