@@ -6,15 +6,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.embedded.kafka import obtain as module
-from pipeline.embedded.kafka.jars import KafkaMissing, checksums, find_java, jars_folder, require_jars, wrong_jars
+from pipeline.embedded.kafka.jars import (
+    ARCHIVE,
+    KafkaMissing,
+    checksums,
+    find_java,
+    is_archive_taken,
+    jars_folder,
+    require_jars,
+    wrong_jars,
+)
 from pipeline.embedded.kafka.node import new_cluster_id
 from pipeline.embedded.kafka.obtain import Progress, describe, obtain
 from pipeline.embedded.kafka.probe import answers
+from tests.absent import not_here
 from tests.kafka.servers import free_ports, require_kafka
 
 Program = Callable[[str, str], None]
@@ -119,20 +131,67 @@ MAKE_AND_HANG = '/bin/mkdir -p "$out"; echo x > "$out/half.jar"; exec /bin/sleep
 MAKE_WRONG_JARS = '/bin/mkdir -p "$out"; echo x > "$out/evil.jar"; echo y > "$out/kafka_2.13-4.1.1.jar"'
 
 
-def test_a_cache_that_was_tampered_with_is_seen(tmp_path: Path) -> None:
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A folder with the jars, without the archive of classes."""
     require_kafka()
     folder = tmp_path / "kafka"
     folder.mkdir()
     for name in checksums():
         (folder / name).symlink_to(jars_folder("") / name)
-    assert wrong_jars(folder) == []
-    assert obtain(folder) is False, "nothing changed, so nobody is asked"
-    (folder / "kafka_2.13-4.1.1.jar").unlink()
+    return folder
+
+
+def test_one_that_is_ended_in_its_last_step_leaves_neither_node_nor_half_an_archive(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_EMBEDDED__KAFKA_FOLDER", str(cache))
+    getting = subprocess.Popen([sys.executable, "-m", "pipeline.embedded.kafka.obtain"], stderr=subprocess.DEVNULL)
+    # The node is there as soon as it has settings.
+    deadline = time.monotonic() + 60
+    while not list(cache.parent.glob("**/server.properties")):
+        assert time.monotonic() < deadline
+        assert getting.poll() is None
+        time.sleep(0.05)
+    (node,) = wait_for_child(getting.pid, deadline)
+    try:
+        getting.send_signal(signal.SIGTERM)
+        assert getting.wait(60) == 128 + signal.SIGTERM
+        assert not node.is_running()
+    finally:
+        for left in (node, getting):
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
+    assert not (cache / ARCHIVE).exists()
+    assert {entry.name for entry in cache.parent.iterdir()} == {"kafka", ".kafka.lock"}
+
+
+def wait_for_child(pid: int, deadline: float) -> list[psutil.Process]:
+    while not (children := psutil.Process(pid).children()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return children
+
+
+def test_an_archive_that_java_would_leave_out_is_none(cache: Path) -> None:
+    made = jars_folder("") / ARCHIVE
+    if not is_archive_taken(made.parent, made):
+        not_here("no archive of Kafka's classes here, or one that was made elsewhere", "run `make kafka`")
+    half = cache / ARCHIVE
+    half.write_bytes(made.read_bytes()[: made.stat().st_size // 2])
+    assert not is_archive_taken(made.parent, half), "it is cut short"
+    assert not is_archive_taken(made.parent, cache / "missing.jsa")
+
+
+def test_a_cache_that_was_tampered_with_is_seen(cache: Path) -> None:
+    assert wrong_jars(cache) == []
+    assert obtain(cache) is False, "nothing changed, so nobody is asked"
+    (cache / "kafka_2.13-4.1.1.jar").unlink()
     with pytest.raises(KafkaMissing, match=r"kafka_2.13-4.1.1.jar and others.*make kafka"):
-        require_jars(folder)
-    shutil.copy(jars_folder("") / "re2j-1.8.jar", folder / "kafka_2.13-4.1.1.jar")
-    require_jars(folder)
-    assert wrong_jars(folder) == ["kafka_2.13-4.1.1.jar"]
+        require_jars(cache)
+    shutil.copy(jars_folder("") / "re2j-1.8.jar", cache / "kafka_2.13-4.1.1.jar")
+    require_jars(cache)
+    assert wrong_jars(cache) == ["kafka_2.13-4.1.1.jar"]
 
 
 def test_the_command_ends_with_2_and_one_sentence(

@@ -49,8 +49,26 @@ def require_jars(folder: Path) -> None:
 def class_options(folder: Path) -> list[str]:
     """Return the options of `java` that name the classes: exactly the listed jars, and their archive if any."""
     archive = folder / ARCHIVE
-    shared = [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
-    return [*shared, "-cp", ":".join(str(folder / name) for name in checksums())]
+    return [*(_archive_options(archive) if archive.is_file() else []), *_jar_options(folder)]
+
+
+def is_archive_taken(folder: Path, archive: Path) -> bool:
+    """
+    Return whether the Java of this machine takes an archive of classes for the jars of a folder.
+
+    It leaves out without a word one that is cut short, that another Java wrote, or that was made of jars elsewhere or
+    of another date: a copied cache has such a one.
+    """
+    if not archive.is_file():
+        return False
+    options = ["-Xshare:on", "-XX:+UseSerialGC", *_archive_options(archive), *_jar_options(folder)]
+    try:
+        asked = subprocess.run(
+            [find_java(), *options, "-version"], capture_output=True, timeout=ASK_JAVA_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
 
 
 def wrong_jars(folder: Path) -> list[str]:
@@ -72,6 +90,14 @@ def find_java() -> str:
     if version and version < OLDEST_JAVA:
         raise KafkaMissing(f"{program} is Java {version}; Apache Kafka needs Java {OLDEST_JAVA} or newer")
     return program
+
+
+def _archive_options(archive: Path) -> list[str]:
+    return [f"-XX:SharedArchiveFile={archive}"]
+
+
+def _jar_options(folder: Path) -> list[str]:
+    return ["-cp", ":".join(str(folder / name) for name in checksums())]
 
 
 def _version(program: str) -> int:

@@ -7,7 +7,8 @@ does that: whatever lies among the drafts when it begins was left by one that wa
 changed it takes a fraction of a second and asks nobody.
 
 Last it lets a node start and end once, so that the JVM writes down the classes which it loads: every later start is
-three times as fast. Without that archive everything works all the same.
+three times as fast. Without that archive everything works all the same; one that is missing, cut short or of jars
+elsewhere is made anew by the next call, and one that could not be made is told.
 """
 
 import fcntl
@@ -30,6 +31,7 @@ from pipeline.embedded.kafka.jars import (
     KafkaMissing,
     checksums,
     find_java,
+    is_archive_taken,
     jars_folder,
     wrong_jars,
 )
@@ -119,32 +121,37 @@ class Progress:
 
 def archive_classes(folder: Path, settings: EmbeddedSettings, say: Callable[[str], None] = lambda _: None) -> bool:
     """
-    Let the JVM write down the classes that a node loads, unless that was done.
+    Let the JVM write down the classes that a node loads, unless that was done and this Java takes what it wrote.
 
     Args:
         folder: Where the jars are.
         settings: How a node is run.
-        say: Called with a line before what takes time.
+        say: Called with a line before what takes time, and with one if it failed.
 
     Returns:
         Whether the archive is there now; without it a node only starts more slowly.
     """
     archive = folder / ARCHIVE
-    if archive.is_file():
+    if is_archive_taken(folder, archive):
         return True
-    with _draft(folder) as draft:
-        say("letting a node start and end once, so that later ones start three times as fast")
-        written = draft / ARCHIVE
-        try:
-            own = settings.model_copy(update={"kafka_folder": str(folder)})
+    try:
+        with _draft(folder) as draft:
+            if is_archive_taken(folder, archive):  # another process made it while this one waited
+                return True
+            say("letting a node start and end once, so that later ones start three times as fast")
+            archive.unlink(missing_ok=True)
+            written, own = draft / ARCHIVE, settings.model_copy(update={"kafka_folder": str(folder)})
             node = Node(draft, *_free_ports())
             java, *options = prepare(node, own)
             _run_once([java, f"-XX:ArchiveClassesAtExit={written}", *options], node.address)
-        except (NodeFailed, OSError, subprocess.TimeoutExpired):
-            return False
-        if written.is_file():
-            written.rename(archive)
-    return archive.is_file()
+            if is_archive_taken(folder, written):
+                written.rename(archive)
+                return True
+            why = "Java wrote none that it takes"
+    except (NodeFailed, OSError, subprocess.TimeoutExpired) as error:
+        why = str(error)
+    say(f"without an archive of its classes a node starts slowly: {why}; calling it again tries again")
+    return False
 
 
 @contextmanager
@@ -166,9 +173,11 @@ def _run_once(command: list[str], address: str) -> None:
     """Start a node, wait until it answers, and end it."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + START_S
-        while process.poll() is None and time.monotonic() < deadline and not answers(address, 1.0):
-            time.sleep(0.1)
-        process.terminate()
+        try:
+            while process.poll() is None and time.monotonic() < deadline and not answers(address, 1.0):
+                time.sleep(0.1)
+        finally:  # also when this process is told to end meanwhile: else it would wait for the node for ever
+            process.terminate()
         try:
             process.wait(START_S)
         except subprocess.TimeoutExpired:
