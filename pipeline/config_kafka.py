@@ -1,11 +1,18 @@
 """The settings of Kafka: how it is reached, how consumers behave, and how the topics that we create are kept."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
 from pipeline.config_types import Duration, Group
+
+SILENT_LEADER: Final = timedelta(seconds=6)
+"""
+How long our producers wait for an answer before they ask another broker.
+
+A leader that its peers cannot reach takes records and never confirms them, and may be asked for the leaders for ever.
+"""
 
 
 class KafkaSettings(Group):

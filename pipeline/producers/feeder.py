@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from pipeline.config_kafka import KafkaSettings
+from pipeline.config_kafka import SILENT_LEADER, KafkaSettings
 from pipeline.contracts.touchpoint import EncodedTouchpoint
 from pipeline.producers.backpressure import LagLedger, StallWatch, Target
 from pipeline.producers.errors import ConsumersStalledError
@@ -42,8 +42,7 @@ def producer_config(kafka: KafkaSettings, delivery_timeout: timedelta) -> dict[s
         "delivery.timeout.ms": int(delivery_timeout.total_seconds() * 1000),
         "message.max.bytes": kafka.max_record_bytes,
         "reconnect.backoff.max.ms": 1_000,
-        # A leader that its peers cannot reach never confirms anything: another one is asked while there is time.
-        "socket.timeout.ms": 6_000,
+        "socket.timeout.ms": int(SILENT_LEADER.total_seconds() * 1000),
         # Its own lines would stand between ours; what matters comes with the delivery reports.
         "log_level": 0,
     }

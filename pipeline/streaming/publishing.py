@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import polars as pl
 from confluent_kafka import KafkaException, Producer
 
-from pipeline.config_kafka import KafkaSettings
+from pipeline.config_kafka import SILENT_LEADER, KafkaSettings
 from pipeline.contracts.topics import JOURNEYS_UPDATED
 from pipeline.contracts.updates import encode_journey_updates
 
@@ -66,9 +66,7 @@ class KafkaWriter:
                 "message.max.bytes": max(settings.max_record_bytes * 2, 1_048_576),
                 "delivery.timeout.ms": int(DELIVERY_TIMEOUT.total_seconds() * 1000),
                 "topic.metadata.refresh.interval.ms": 30_000,
-                # A leader that its peers cannot reach takes records and never confirms them, and may be asked for the
-                # leaders for ever: one that is silent for so long is left, and another is asked.
-                "socket.timeout.ms": 6_000,
+                "socket.timeout.ms": int(SILENT_LEADER.total_seconds() * 1000),
                 # By default a connection is tried again only every 10 s after an outage.
                 "reconnect.backoff.max.ms": 500,
                 "log_level": 2,  # every refused connection would be a line; retry tells of an outage once
