@@ -69,6 +69,11 @@ class Apache:
         self._node = node
 
     @property
+    def log(self) -> str:
+        """What the node said."""
+        return self._node.log
+
+    @property
     def bootstrap(self) -> str:
         return self._node.bootstrap
 
@@ -96,7 +101,7 @@ def embedded_broker() -> Iterator[Broker]:
 
 
 @contextmanager
-def apache_broker(data: Path) -> Iterator[Broker]:
+def apache_broker(data: Path) -> Iterator[Apache]:
     with new_node(data) as node:
         yield Apache(node)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kafka.brokers import Broker, apache_broker, embedded_broker
+from tests.kafka.brokers import Apache, Broker, apache_broker, embedded_broker
 from tests.kafka.servers import require_kafka
 from tests.streaming.kafka import new_name
 
@@ -16,7 +16,7 @@ def embedded() -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apache]:
     """Apache Kafka, or a skip that says how to have it."""
     require_kafka()
     with apache_broker(tmp_path_factory.mktemp("kafka")) as broker:

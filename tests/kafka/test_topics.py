@@ -10,7 +10,7 @@ from pipeline.cli.topics_plan import differences, plan_topics, settings_there
 from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
 from tests.cli.conftest import Outcome, run_here
-from tests.kafka.brokers import Broker
+from tests.kafka.brokers import Apache, Broker
 from tests.kafka.servers import create_topic
 from tests.streaming.kafka import new_name
 
@@ -47,7 +47,7 @@ def test_what_kafka_made_is_what_was_planned_and_what_differs_is_told(apache: Br
     ]
 
 
-def test_topics_are_made_left_alone_and_grown(apache: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_topics_are_made_left_alone_and_grown(apache: Apache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THROUGHLINE_KAFKA__BOOTSTRAP", apache.bootstrap)
     monkeypatch.setenv("THROUGHLINE_KAFKA__PARTITIONS", "2")
     monkeypatch.setenv("THROUGHLINE_KAFKA__JOURNEYS_CLEANUP_POLICY", "compact,delete")
@@ -70,6 +70,7 @@ def test_topics_are_made_left_alone_and_grown(apache: Broker, tmp_path: Path, mo
         assert len(json.loads(topics("grow", "--partitions", "3", "--json").out)["grown"]) == 10
         listed = {one["topic"]: one["partitions"] for one in json.loads(topics("list", "--json").out)}
         assert listed == {**dict.fromkeys(TOPICS, 3), JOURNEYS_UPDATED: 2, CX_SIGNALS: 2}
+        assert "it was missing" not in apache.log, "Kafka calls every partition that comes a missing one, as an error"
         assert "10 topics have 2 partitions or more already" in topics("grow", "--partitions", "2").out
     finally:
         # The broker is shared: whoever comes next finds none of these.
