@@ -1,6 +1,7 @@
 """Topics as the settings say, on Apache Kafka; what exists is left alone, said, and grown on order."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def test_what_kafka_made_is_what_was_planned_and_what_differs_is_told(apache: Br
     ]
 
 
+def await_topics(bootstrap: str) -> None:
+    """Wait until the broker tells of all of them: it makes a topic before it tells, later on a busy machine."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    deadline = time.monotonic() + 30
+    while not admin.list_topics(timeout=30).topics.keys() >= set(TOPICS):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_topics_are_made_left_alone_and_grown(apache: Apache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THROUGHLINE_KAFKA__BOOTSTRAP", apache.bootstrap)
     monkeypatch.setenv("THROUGHLINE_KAFKA__PARTITIONS", "2")
@@ -60,6 +70,7 @@ def test_topics_are_made_left_alone_and_grown(apache: Apache, tmp_path: Path, mo
 
     try:
         assert set(json.loads(topics("create", "--json").out)["created"]) == set(TOPICS)
+        await_topics(apache.bootstrap)
         monkeypatch.setenv("THROUGHLINE_KAFKA__PARTITIONS", "3")
         monkeypatch.delenv("THROUGHLINE_KAFKA__JOURNEYS_CLEANUP_POLICY")
         again = topics("create")
