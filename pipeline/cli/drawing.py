@@ -14,6 +14,8 @@ from pipeline.cli.output import span
 
 CHARACTER = 6.6
 """Width of a character at the size of labels, a little more than that of most fonts."""
+SMALL_CHARACTER = 5.6
+"""The same at the size of notes."""
 
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1b1f24}.small{font-size:10px;fill:#57606a}"

@@ -21,7 +21,9 @@ SELECT from_{by} AS `from`, to_{by} AS `to`, count() AS times,
     {journeys} AS journeys,
     quantileExactInclusiveOrNull(0.5)(seconds) AS median_seconds,
     quantileExactInclusiveOrNull(0.9)(seconds) AS p90_seconds,
-    {bad} AS ends_badly, round(ends_badly / journeys, 4) AS share_ends_badly
+    {bad} AS ends_badly, round(ends_badly / journeys, 4) AS share_ends_badly,
+    sum(times) OVER (PARTITION BY from_{by}) AS from_seen, sum(times) OVER (PARTITION BY to_{by}) AS to_seen,
+    count() OVER () AS pairs
 FROM v_transitions AS t
 WHERE {where}
 GROUP BY from_{by}, to_{by}
@@ -71,11 +73,17 @@ def journey_map(
     }.items():
         sql = sql.replace(place, text)
     edges = Warehouse(reach(invocation).analyst_url).rows(sql, {**chosen.parameters, "limit": str(options["limit"])})
+    seen: dict[str, int] = {}
+    pairs = len(edges)
     for edge in edges:
         edge |= {name: int(edge[name]) for name in ("times", "journeys", "ends_badly")}
+        # As much flows out of every node as into it, but for the ends of all.
+        seen |= {edge["from"]: int(edge.pop("from_seen")), edge["to"]: int(edge.pop("to_seen"))}
+        pairs = int(edge.pop("pairs"))
     if out is not None:
         title = f"Journeys by {by}"
-        keep(out, title, draw_graph(title, edges))
+        left_out = f"the {len(edges)} most frequent of {pairs:,} pairs" if pairs > len(edges) else ""
+        keep(out, title, draw_graph(title, edges, seen, left_out))
     if as_json:
         print_json(edges)
     elif edges:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -142,6 +143,21 @@ def test_paths_are_the_variants(told: Shop) -> None:
     assert asked("paths", "--stage", "support")[0]["path"] == ["support"]
 
 
+def test_a_box_says_how_often_it_is_seen_whatever_edges_are_drawn(told: Shop, tmp_path: Path) -> None:
+    del told
+    for limit, note in ((1, "the 1 most frequent of 12 pairs"), (99, None)):
+        file = tmp_path / f"{limit}.svg"
+        outcome = run_here("map", "--limit", str(limit), "--out", str(file))
+        assert outcome.code == 0, outcome.err
+        words = [element.text for element in ElementTree.parse(file).iter() if element.tag.endswith("}text")]
+        drawn = dict(pairwise(words))
+        # Of the stories above: five views of a page, six carts; six journeys end.
+        assert drawn["cart item added"] == "6"
+        assert note is None or note in words
+        assert drawn.get("page viewed", "5") == "5"
+        assert drawn.get("end", "6") == "6"
+
+
 def test_pictures_and_tables_on_paper(told: Shop, tmp_path: Path) -> None:
     del told
     for command in (("map",), ("paths",), ("funnel", PAGE, CART, ORDER)):
@@ -173,6 +189,6 @@ def test_wrong_usage_is_said(arguments: tuple[str, ...]) -> None:
 def test_whatever_stands_in_a_picture_is_escaped() -> None:
     evil = '<script>alert("x")</script>&'
     edge = {"from": evil, "to": evil, "times": 1, "median_seconds": None, "share_ends_badly": 1.0}
-    for picture in (draw_graph(evil, [edge]), draw_bars(evil, [Bar(evil, 1.0, evil)], evil)):
+    for picture in (draw_graph(evil, [edge], {evil: 1}, evil), draw_bars(evil, [Bar(evil, 1.0, evil)], evil)):
         assert "<script" not in picture
         assert any(evil in (element.text or "") for element in ElementTree.fromstring(picture).iter())
