@@ -63,7 +63,17 @@ def as_of(invocation: Invocation, *, time: datetime | None, must_drop: bool, as_
 def stand_at(found: Reach, at: datetime) -> Reach:
     """Return the reach whose analysts read a past time; its database is made where it is missing."""
     past = ensure_past(found, at)
+    if remark := said_of_nothing(at, Pasts(connect(found.settings.clickhouse)).first_received()):
+        error_console().print(remark, style="dim")
     return replace(found, analyst_url=url_at(found.analyst_url, past.database))
+
+
+def said_of_nothing(at: datetime, first: datetime | None) -> str:
+    """Return the remark that nothing had been received by a time, or nothing: an empty report is no quiet one."""
+    if first is not None and first <= at:
+        return ""
+    came = f"; the first touchpoint came at {first.isoformat(timespec='milliseconds')}" if first else ""
+    return f"nothing had been received by {at.isoformat()}{came}"
 
 
 def ensure_past(found: Reach, at: datetime) -> Past:

@@ -171,7 +171,8 @@ def _parameters(buying: Buying, worth: Worth) -> Row:
 
 def _weeks(text: str) -> float:
     try:
-        horizon = parse_duration(text)
+        # A bare number would be seconds, and who writes 90 means days.
+        horizon = None if text.strip().isdecimal() else parse_duration(text)
     except ValueError as error:
         raise click.UsageError(f"--horizon {text}: {error}") from error
     if not isinstance(horizon, timedelta) or horizon <= timedelta(0):

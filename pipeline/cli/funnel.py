@@ -154,7 +154,8 @@ def _parsed(step: str) -> tuple[str, str]:
 
 def _within(text: str) -> int:
     try:
-        return _milliseconds(parse_duration(text))
+        # A bare number would be seconds, and who writes 7 means days.
+        return _milliseconds(None if text.strip().isdecimal() else parse_duration(text))
     except ValueError as error:
         raise click.UsageError(f"--within {text}: {error}") from error
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pipeline.cli.chances import read_counts, read_details, read_hits
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.days import days
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.past import as_of_option
@@ -38,8 +39,7 @@ _KINDS: Final = {chance.kind: (chance.kind, *chance.also) for chance in CHANCES}
         "throughline incidents --examples 5 --json",
     )
 )
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only incidents that went on until this day (UTC).")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Only incidents that began before this day (UTC).")
+@days("Only incidents that went on until this day (UTC).", "Only incidents that began before this day (UTC).")
 @click.option("--examples", "told", default=2, show_default=True, type=click.IntRange(0, 50), help="Examples of each.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Most incidents.")
 @as_of_option
@@ -62,8 +62,8 @@ def incidents(
     found: chance alone brings one false incident in a hundred reports. docs/what-hurts.md says how they are found.
     """
     warehouse = Warehouse(reach(invocation).analyst_url)
-    days = (since.replace(tzinfo=UTC) if since else None, until.replace(tzinfo=UTC) if until else None)
-    rows = tell_incidents(warehouse, told, days)[:limit]
+    shown = (since.replace(tzinfo=UTC) if since else None, until.replace(tzinfo=UTC) if until else None)
+    rows = tell_incidents(warehouse, told, shown)[:limit]
     if as_json:
         print_json(rows)
     elif rows:

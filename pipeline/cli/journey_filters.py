@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.days import days
 from pipeline.contracts.kinds import ANY_STAGE, CHANNELS, STAGES
 
 PICTURES = (".svg", ".html")
@@ -41,8 +42,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--stage", type=click.Choice([*STAGES]), help="Only journeys with a touchpoint of this stage."),
         click.option("--channel", type=click.Choice(CHANNELS), help="Only journeys with a touchpoint on this channel."),
-        click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Only what began before this day (UTC)."),
-        click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what began on this day (UTC) or later."),
+        days("Only what began on this day (UTC) or later.", "Only what began before this day (UTC)."),
     ):
         command = option(command)
     return command

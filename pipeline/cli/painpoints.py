@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.days import days
 from pipeline.cli.impact import show_impacts
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import milliseconds
@@ -63,8 +64,7 @@ _JOIN: Final = "\nLEFT ANY JOIN v_journey_steps AS s ON s.event_uid = p.evidence
     metavar="KIND",
     help="Only pain points of this kind; may be repeated.",
 )
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what hurt on this day (UTC) or later.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Only what hurt before this day (UTC).")
+@days("Only what hurt on this day (UTC) or later.", "Only what hurt before this day (UTC).")
 @click.option(
     "--impact", "is_impact", is_flag=True, help="What each kind costs, against comparable journeys without it."
 )

@@ -1,7 +1,7 @@
 """`throughline personas`: which sorts of customers there are, now or at a past time, and how to declare others."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import milliseconds
 from pipeline.cli.output import console, print_json, table
-from pipeline.cli.past import refuse_the_future
+from pipeline.cli.past import Moment, as_of_option, refuse_the_future
 from pipeline.cli.reach import reach
 
 _NOW: Final = """
@@ -44,10 +44,12 @@ ORDER BY d.position
     epilog=examples(
         "throughline personas",
         "throughline personas --at 2026-03-31 --json",
+        "throughline personas --as-of 2026-11-01",
         "throughline personas declare personas.toml",
     ),
 )
-@click.option("--at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="As of this moment (UTC).")
+@click.option("--at", type=Moment(), metavar="TIME", help="What customers were at this time, from the facts of today.")
+@as_of_option
 @json_option
 @shared
 @click.pass_context
@@ -61,7 +63,9 @@ def personas(context: click.Context, invocation: Invocation, /, *, at: datetime 
     if context.invoked_subcommand is not None:
         return
     if at is not None:
-        refuse_the_future(at.replace(tzinfo=UTC))
+        refuse_the_future(at)
+        if invocation.as_of is not None and at > invocation.as_of:
+            raise click.UsageError("--at is later than --as-of: nothing was known of it then")
     warehouse = Warehouse(reach(invocation).analyst_url)
     rows = warehouse.rows(_NOW) if at is None else warehouse.rows(_THEN, {"at": str(milliseconds(at))})
     everybody = sum(int(row["customers"]) for row in rows)

@@ -12,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.days import days
 from pipeline.cli.errors import WRONG_USAGE, CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import milliseconds
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
+from pipeline.contracts.types import touchpoint_types
 
 Row = dict[str, Any]
 
@@ -57,6 +59,12 @@ ORDER BY low DESC, comments DESC, theme
 _SOURCE: Final = "(SELECT * FROM v_comment_words WHERE {where})"
 
 
+def _known(_context: click.Context, _parameter: click.Parameter, type_: str | None) -> str | None:
+    if type_ is not None and type_ not in touchpoint_types():
+        raise click.BadParameter(f"{type_} is no type of touchpoint; docs/reference/touchpoints.md lists them")
+    return type_
+
+
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--sentiment", is_flag=True, help="Add the mood of each example (English; an extra library)."),
@@ -65,9 +73,10 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
             "--least", default=3, show_default=True, type=click.IntRange(1), help="Fewest comments of a word."
         ),
         click.option("--limit", default=12, show_default=True, type=click.IntRange(1), help="Most words of each side."),
-        click.option("--type", "type_", metavar="TYPE", help="Only comments of this type, as review.published."),
-        click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Only what was written before this day (UTC)."),
-        click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only what was written since this day (UTC)."),
+        click.option(
+            "--type", "type_", metavar="TYPE", callback=_known, help="Only comments of this type, as review.published."
+        ),
+        days("Only what was written since this day (UTC).", "Only what was written before this day (UTC)."),
     ):
         command = option(command)
     return command

@@ -136,6 +136,12 @@ class Pasts:
         with translated():
             return bool(self._client.query(sql, parameters={"at": _milliseconds(past.at)}).result_rows[0][0])
 
+    def first_received(self) -> datetime | None:
+        """Return when the first touchpoint of all was received; None where there is none."""
+        with translated():
+            [(count, first)] = self._client.query("SELECT count(), min(received_at) FROM touchpoints").result_rows
+        return first.replace(tzinfo=UTC) if count else None
+
     def of(self, at: datetime) -> Past:
         """Return what the database of a time would be called; nothing is made."""
         return Past(at, name_of(self._database, at))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.cli.as_of import said_of_nothing
 from pipeline.cli.clickhouse import Warehouse
 from pipeline.config import ClickHouseSettings, IdentitySettings
 from pipeline.streaming.past import url_at
@@ -110,7 +111,13 @@ def test_its_clock_stands_and_everything_that_reads_results_reads_it(place: Clic
     assert [(row["waiting"], row["dropped"]) for row in asked("funnel", *steps)] == [(0, 1), (0, 0)]
     assert asked("paths", *day_before)[0]["journeys"] == 1
     for command in (("map",), ("incidents",), ("words",), ("customer", "customer_id:ada")):
-        assert run_here(*command, *day_before).code == 0
+        outcome = run_here(*command, *day_before)
+        assert (outcome.code, "nothing had been received" in outcome.err) == (0, False), outcome.err
+    assert sum(row["customers"] for row in asked("personas", *day_before)) == 1
+    assert sum(row["customers"] for row in asked("personas", *day_before, "--at", f"{ordered:%Y-%m-%d}")) == 0
+    assert run_here("personas", *day_before, "--at", then).code == 2
+    first = Pasts(connect(place)).first_received()
+    assert first is not None and moment(ms(first)) == moment(received)
 
     kept = asked("as-of")
     assert [(row["state"], row["touchpoints"], row["bytes"] > 0) for row in kept] == [("kept", 1, True)] * 2
@@ -119,6 +126,14 @@ def test_its_clock_stands_and_everything_that_reads_results_reads_it(place: Clic
     assert run_here("query", count, "--json", *day_before).out == '{"n":2}\n'
     asked("as-of", then, "--drop")
     assert [row["as_of"] for row in asked("as-of")] == [moment(ms(promised) - 1)]
+
+
+def test_a_time_before_everything_is_told_from_a_quiet_one() -> None:
+    at, later = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    assert said_of_nothing(at, at) == ""
+    nothing = "nothing had been received by 2026-03-01T00:00:00+00:00"
+    assert said_of_nothing(at, later) == f"{nothing}; the first touchpoint came at 2026-03-02T00:00:00.000+00:00"
+    assert said_of_nothing(at, None) == nothing
 
 
 def test_what_cannot_be_asked_is_refused(place: ClickHouseSettings) -> None:

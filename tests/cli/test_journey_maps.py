@@ -178,6 +178,13 @@ def test_pictures_and_tables_on_paper(told: Shop, tmp_path: Path) -> None:
         ("map", "--out", "map.png"),
         ("map", "--channel", "pigeon"),
         ("paths", "--by", "mood"),
+        ("funnel", PAGE, ORDER, "--within", "7"),
+        ("clv", "--horizon", "90"),
+        ("words", "--type", "order.eaten"),
+        *[
+            (*command, "--until", "2026-03-01", "--since", "2026-03-01")
+            for command in (("map",), ("paths",), ("funnel", PAGE), ("painpoints",), ("incidents",), ("words",))
+        ],
     ],
 )
 def test_wrong_usage_is_said(arguments: tuple[str, ...]) -> None:
