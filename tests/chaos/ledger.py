@@ -23,10 +23,12 @@ class Account:
     Attributes:
         attempted: Numbers of all attempts, also those that were made twice because the load was killed.
         acknowledged: Of these the ones that the broker confirmed.
+        refused: Those that the client gave up, mostly because the broker would not take them.
     """
 
     attempted: set[int] = field(default_factory=set)
     acknowledged: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
 
     @property
     def unknown(self) -> set[int]:
@@ -69,6 +71,6 @@ def read_ledger(file: Path) -> Account:
         if not number.isdigit():
             continue
         account.attempted.add(int(number))
-        if word == ACKNOWLEDGED:
-            account.acknowledged.add(int(number))
+        if word in (ACKNOWLEDGED, REFUSED):
+            (account.acknowledged if word == ACKNOWLEDGED else account.refused).add(int(number))
     return account

@@ -16,7 +16,7 @@ from threading import Event
 from confluent_kafka import KafkaError, Message, Producer
 
 from tests.chaos.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, Ledger, read_ledger
-from tests.chaos.sending import Attempt, Load
+from tests.chaos.sending import LARGEST_BYTES, Attempt, Load
 
 TICK_S = 0.1
 HEADER = "attempt"
@@ -39,6 +39,8 @@ class Sender:
                 "enable.idempotence": True,
                 "compression.type": "lz4",
                 "linger.ms": 5,
+                # What is too large is for the broker to refuse, and for landing.
+                "message.max.bytes": 2 * LARGEST_BYTES,
                 "delivery.timeout.ms": DELIVERY_S * 1000,
                 "request.timeout.ms": 5_000,
                 "socket.timeout.ms": 10_000,

@@ -153,6 +153,7 @@ def counts_of(evidence: Evidence) -> dict[str, int]:
         "attempted": len(evidence.account.attempted),
         "acknowledged": len(evidence.account.acknowledged),
         "unknown": len(evidence.account.unknown),
+        "refused": len(evidence.account.refused),
         "in_log": len(evidence.log),
         "touchpoints": len(evidence.found["v_touchpoints"]),
         "rejected": len(evidence.refusals),

@@ -10,6 +10,8 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
+from pipeline.cli.topics_plan import BATCH_ROOM_BYTES
+from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.reasons import Reason
 from pipeline.contracts.times import LATEST_MS
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
@@ -23,6 +25,7 @@ ORDERS = (2, 3)
 POISON_SHARE = 0.02
 _ALICE = {"kind": "customer_id", "value": "alice"}
 _FAR = LATEST_MS - 1
+LARGEST_BYTES = KafkaSettings().max_record_bytes
 _WEB, _ORDERS, _ACCOUNTS, _FEEDBACK = (
     topic_of(name) for name in ("web.page_viewed", "order.placed", "account.signed_in", "survey.declined")
 )
@@ -102,6 +105,16 @@ def _with_nobody(name: str) -> bytes:
     return entry.replace(b"\x02\x1a\x08ck-1\x00\x00\x00", b"\x00")
 
 
+def _too_large(name: str) -> bytes:
+    """A record that the broker takes, for it measures what is compressed, and landing does not."""
+    return _web(name, context={"title": "x" * LARGEST_BYTES})
+
+
+def _too_large_for_brokers(name: str) -> bytes:
+    """What cannot be compressed: the broker refuses it, with what is in one batch with it."""
+    return _web(name) + Random(name).randbytes(LARGEST_BYTES + BATCH_ROOM_BYTES)
+
+
 POISONS: tuple[tuple[Reason, str, Callable[[str], bytes | None]], ...] = (
     (Reason.TOMBSTONE, _WEB, lambda _: None),
     (Reason.UNDECODABLE, _WEB, lambda name: _web(name)[:-1]),
@@ -118,6 +131,8 @@ POISONS: tuple[tuple[Reason, str, Callable[[str], bytes | None]], ...] = (
     (Reason.UNKNOWN_FIELD, _WEB, lambda name: _web(name, body={"query": "shoes"})),
     (Reason.FUTURE_TIME, _WEB, lambda name: _web(name, occurred_at=_FAR)),
     (Reason.NO_IDENTIFIER, _WEB, _with_nobody),
+    (Reason.TOO_LARGE, _WEB, _too_large),
+    (Reason.TOO_LARGE, _WEB, _too_large_for_brokers),
     (Reason.MISSING_FIELD, _ACCOUNTS, lambda name: encoded(event(id=name, type="custom.tracked"))),
     (Reason.BAD_STATEMENT, _ACCOUNTS, lambda name: encoded(statement("aliased", _ALICE, _ALICE, id=name))),
 )

@@ -105,6 +105,7 @@ def test_a_ledger_that_a_kill_cut_short_says_what_was_whole(tmp_path: Path) -> N
         stream.write(b"acknowledged 1")
     account = read_ledger(tmp_path / "ledger")
     assert (account.attempted, account.acknowledged, account.unknown) == ({0, 1, 2, 17}, {1}, {0, 2, 17})
+    assert account.refused == {2}
     assert account.following == 18
     assert read_ledger(tmp_path / "none") == Account()
 
