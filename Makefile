@@ -87,7 +87,7 @@ chaos: kafka ## faults on Apache Kafka with a ledger and a checker, about 3 minu
 chaos-recovery: kafka ## kill and freeze the parts one by one, and fail where a recovery passes its limit (about 4 minutes)
 	@$(BIN)/python -m tests.chaos --recovery $(ARGS)
 
-chaos-night: kafka ## the same for hours: SEEDS=100 from SEED=1 on
+chaos-night: kafka registry ## the same for hours: SEEDS=100 from SEED=1 on
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),100)
 
 fuzz: setup ## a million mutated requests and records against the collector and the decoder

@@ -17,8 +17,9 @@ import psutil
 
 from pipeline.cli.installation import read_installation
 from pipeline.config import child_environment
-from tests.chaos.ground import Layout, clock_file
+from tests.chaos.ground import REGISTRY, Layout, clock_file
 from tests.chaos.proxy import Pair, Proxies
+from tests.chaos.registry import Registry
 from tests.chaos.sending import Load
 from tests.convergence.history import PHONE_REGION
 from tests.convergence.inprocess import HASH_KEY
@@ -81,6 +82,7 @@ class Field:
         load: What is sent.
         rate: Records a second.
         disks: Those whose room can be taken away, by name; none without root.
+        registry: The schema registry; None where the layout has none.
     """
 
     folder: Path
@@ -89,6 +91,7 @@ class Field:
     load: Load
     rate: float
     disks: dict[str, Disk] = field(default_factory=dict)
+    registry: Registry | None = None
     _ground: "subprocess.Popen[bytes] | None" = None
     _load: "subprocess.Popen[bytes] | None" = None
 
@@ -123,7 +126,11 @@ class Field:
     def pids(self) -> Mapping[str, int]:
         """Return the pids of all parts and of the load."""
         found = {part["name"]: part["pid"] for part in self.run["processes"]}
-        return {**found, "load": self._load.pid} if self.is_loading and self._load else found
+        if self.is_loading and self._load:
+            found["load"] = self._load.pid
+        if self.registry and (pid := self.registry.pid):
+            found[REGISTRY] = pid
+        return found
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a part, if it runs."""
@@ -166,6 +173,7 @@ class Field:
         command = [sys.executable, "-m", "tests.chaos.load", "--bootstrap", self.layout.bootstrap("load")]
         command += ["--ledger", str(self.ledger), "--rate", str(self.rate)]
         command += ["--seed", str(load.seed), "--people", str(load.people), "--events", str(load.events)]
+        command += ["--framed"] if load.is_framed else []
         self._load = subprocess.Popen(command, env=child_environment({}), stdout=subprocess.PIPE)
         assert self._load.stdout is not None
         self._load.stdout.readline()
@@ -192,6 +200,8 @@ class Field:
 
     def _end_processes(self) -> None:
         self.stop_load(signal.SIGKILL)
+        if self.registry:
+            self.registry.stop()
         ground, self._ground = self._ground, None
         if ground is not None:
             for name in self.pids() if (self.folder / "run.json").exists() else ():
@@ -222,6 +232,9 @@ def new_field(folder: Path, load: Load, rate: float, layout: Layout) -> Iterator
             try:
                 if os.geteuid() == 0:
                     made.mount_disks()
+                if layout.registry:
+                    made.registry = Registry(folder, layout.registry, len(load.attempts))
+                    made.registry.start()
                 made.start()
                 _aim(made)
                 yield made
@@ -241,6 +254,8 @@ def _aim(made: Field) -> None:
             raise RuntimeError((made.folder / "ground.log").read_text()[-3000:])
         time.sleep(0.05)
     for pair in made.proxies.pairs.values():
+        if pair.name.endswith(f">{REGISTRY}"):
+            pair.target = made.layout.registry
         if pair.name.endswith(">warehouse"):
             pair.target = kept.ports["warehouse"]
             # An INSERT, or a long list of keys; a question after the version is let through.

@@ -22,9 +22,10 @@ from pipeline.cli.plan import plan_parts
 from pipeline.config import environment_name
 from tests.chaos.peers import HOST, PeerWay, java_options, listening, peer_settings, peer_ways, write_hosts
 from tests.kafka.servers import free_ports
+from tests.registry.servers import api_of
 
 CONFIG = "chaos.json"
-LOAD = "load"
+LOAD, REGISTRY = "load", "registry"
 NODES = ("broker", "broker-2", "broker-3")
 
 
@@ -41,6 +42,7 @@ class Layout:
         proxies: Pair (`land-1>broker`, `land-1>warehouse`) → port on which its proxy listens.
         peers: Of several nodes: port on which each listens for the others, and their proxies for each other.
         clocks: Library that shifts clocks; empty: clocks are true.
+        registry: Port of the schema registry; 0: there is none.
     """
 
     workers: Sequence[str]
@@ -50,17 +52,19 @@ class Layout:
     proxies: Mapping[str, int] = field(default_factory=dict)
     peers: Mapping[str, int] = field(default_factory=dict)
     clocks: str = ""
+    registry: int = 0
 
     @staticmethod
-    def planned(land: int, stitch: int, nodes: int, clocks: str = "") -> "Layout":
+    def planned(land: int, stitch: int, nodes: int, clocks: str = "", *, has_registry: bool = False) -> "Layout":
         """Return a layout on free ports."""
         workers = worker_names(land, stitch)
         names = NODES[:nodes]
         ways = [f"{client}>{node}" for client in (*workers, LOAD) for node in names]
         pairs = [*ways, *(f"{worker}>warehouse" for worker in workers)]
+        pairs += [f"{worker}>{REGISTRY}" for worker in workers if has_registry and worker.startswith("land")]
         direct = [*names[1:], *(f"{node}.controller" for node in names)] if nodes > 1 else []
         peers = names if nodes > 1 else ()
-        ports = iter(free_ports(len(ways) + len(pairs) + len(direct) + len(peers)))
+        ports = iter(free_ports(len(ways) + len(pairs) + len(direct) + len(peers) + has_registry))
         return Layout(
             workers,
             names,
@@ -69,6 +73,7 @@ class Layout:
             proxies=dict(zip(pairs, ports, strict=False)),
             peers=dict(zip(peers, ports, strict=False)),
             clocks=clocks,
+            registry=next(ports) if has_registry else 0,
         )
 
     def bootstrap(self, client: str) -> str:
@@ -128,6 +133,8 @@ def _arranged(part: Part, layout: Layout, folder: Path) -> list[Part]:
             environment_name("clickhouse", "url"): f"{head}:{layout.proxies[f'{part.name}>warehouse']}/"
             + tail.partition("/")[2],
         }
+        if way := layout.proxies.get(f"{part.name}>{REGISTRY}"):
+            common[environment_name("registry", "url")] = api_of(way)
     needs = (*part.needs, *layout.nodes[1:]) if quorum and part.name == "topics" else part.needs
     return [replace(part, environment={**part.environment, **common}, needs=needs)]
 

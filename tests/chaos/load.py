@@ -102,12 +102,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--people", type=int, required=True)
     parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--framed", action="store_true", help="name schemas by ids of the registry")
     parser.add_argument("--rate", type=float, required=True, help="records a second")
     arguments = parser.parse_args()
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     following = read_ledger(arguments.ledger).following
-    attempts = Load(arguments.seed, arguments.people, arguments.events).attempts[following:]
+    load = Load(arguments.seed, arguments.people, arguments.events, arguments.framed)
+    attempts = load.attempts[following:]
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     with Ledger(arguments.ledger) as ledger:

@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.config import child_environment, environment_name
 from pipeline.contracts.topics import TOUCHPOINT_TOPICS
 from tests.chaos.field import SETTINGS, Field
-from tests.chaos.ground import clock_file
+from tests.chaos.ground import REGISTRY, clock_file
 from tests.chaos.peers import PEERS, troubled
 from tests.chaos.proxy import Trouble
 from tests.kafka.servers import add_partitions
@@ -70,6 +70,8 @@ class Nemesis:
             self.field.stop_load(number)
         elif target == "supervisor":
             self.field.stop_supervisor(number)
+        elif target == REGISTRY and self.field.registry:
+            self.field.registry.stop(number)
         else:
             self.field.signal(target, number)
 
@@ -79,6 +81,8 @@ class Nemesis:
             self.field.start_load()
         elif target == "supervisor":
             self.field.start()
+        elif target == REGISTRY and self.field.registry:
+            self._help(self.field.registry.start)
 
     def limit_memory(self, target: str) -> None:
         """Leave a worker nearly no more memory than it has, and a broker or the warehouse none."""
@@ -157,6 +161,7 @@ class Nemesis:
             **SETTINGS,
             environment_name("kafka", "bootstrap"): self.field.run["kafka"],
             environment_name("clickhouse", "url"): self.field.worker_url,
+            environment_name("registry", "url"): self.field.registry.url if self.field.registry else "",
         }
         command = [sys.executable, "-m", "pipeline.cli", "worker", "land"]
         began = time.monotonic()

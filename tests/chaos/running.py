@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from tests.chaos.checker import Evidence, judge, logged
 from tests.chaos.counting import Tally, landed, miscounted, tally_of
 from tests.chaos.field import Field, clock_library, new_field
 from tests.chaos.gathering import IDENTITY, Witness, accounting_of, evidence_of, witness
-from tests.chaos.ground import NODES, Layout, worker_names
+from tests.chaos.ground import NODES, REGISTRY, Layout, worker_names
 from tests.chaos.ledger import read_ledger
 from tests.chaos.limits import Limits, passed
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.playing import HIT_WITHIN_S, Moment, Say, play
 from tests.chaos.rebalances import Generation, generations
-from tests.chaos.schedule import NETWORK, REST_S, Fault, scheduled
+from tests.chaos.schedule import NETWORK, REST_S, Fault, has_registry, scheduled
 from tests.chaos.sending import POISON_SHARE, Load
 from tests.chaos.watching import (
     Samples,
@@ -39,6 +39,7 @@ from tests.chaos.watching import (
 )
 from tests.convergence.expected import oracle_rules
 from tests.convergence.orders import DUPLICATES
+from tests.registry.servers import is_there
 
 START_S, SETTLE_S = 240.0, 400.0
 # Workers balance their books every 30 s.
@@ -84,6 +85,11 @@ class Plan:
         """Names of the brokers."""
         return NODES[: self.nodes]
 
+    @property
+    def asks_registry(self) -> bool:
+        """Whether there is to be a schema registry."""
+        return any(REGISTRY in fault for fault in self.faults) if self.faults else has_registry(self.seed)
+
 
 def run(plan: Plan, say: Say) -> dict[str, Any]:
     """
@@ -92,12 +98,14 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
     `clean`: no count is wrong; `hit_nothing`: faults that showed nothing; `passed`: limits that were not kept.
     """
     began = time.monotonic()
-    layout = Layout.planned(plan.land, plan.stitch, plan.nodes, clock_library() if has_clocks(plan) else "")
-    schedule = scheduled(plan.seed, layout, list(plan.faults), plan.rest_s)
+    clocks = clock_library() if has_clocks(plan) else ""
+    layout = Layout.planned(plan.land, plan.stitch, plan.nodes, clocks, has_registry=plan.asks_registry and is_there())
+    planned = scheduled(plan.seed, layout, list(plan.faults), plan.rest_s)
+    schedule = [fault for fault in planned if layout.registry or REGISTRY not in fault.target]
     whole_s = schedule[-1].ends_s + plan.rest_s
     # More than is sent if every fault hits at once: the load is ended, and does not end.
     events = round(plan.rate * (whole_s + HIT_WITHIN_S) / (1 + DUPLICATES) / (1 + POISON_SHARE))
-    load = Load(plan.seed, max(20, events // EVENTS_PER_PERSON), events)
+    load = Load(plan.seed, max(20, events // EVENTS_PER_PERSON), events, bool(layout.registry))
     folder = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
     say(f"seed {plan.seed}: {plan.rate:g} records a second for {whole_s:.0f} s, {len(schedule)} faults")
     with new_field(folder, load, plan.rate, layout) as field:
@@ -130,7 +138,7 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
     slow = [] if plan.limits is None else passed(figures, plan.limits)
     for line in (*verdict.told, *slow):
         say(f"  {line}")
-    skipped = [str(fault) for fault in schedule if not is_possible(fault, field)]
+    skipped = [str(fault) for fault in planned if fault not in schedule or not is_possible(fault, field)]
     return {
         "seed": plan.seed,
         "clean": verdict.is_clean,
@@ -168,6 +176,7 @@ def tally_at_rest(field: Field, samples: Samples, seen: Witness, load: Load, dea
         for name, address in zip(field.layout.workers, field.run["metrics"], strict=False):
             look_at_worker(name, address, samples)(time.monotonic() - samples.origin)
         tally = tally_of(samples.scrapes, samples.committed, samples.strangers, len(since))
+        tally = replace(tally, is_parking=field.registry is not None)
         if time.monotonic() > deadline or not miscounted(tally, *logged(seen.log, load.attempts)):
             return tally
         time.sleep(BALANCED_WITHIN_S / 20)

@@ -3,8 +3,8 @@ The schedule: which fault when, from a seed alone.
 
 All faults there are form a deck. Ten seeds in a row (1 to 10, 11 to 20, …) deal one shuffle of it, so that together
 they play every fault. Those among them who have three brokers deal the faults between brokers, and roll them at the
-end; four of them deal what was thought of later, behind their own. Times do not depend on how fast anything recovers:
-the same seed hurts at the same offsets.
+end; two have a schema registry and deal its faults; four deal what was thought of later, behind their own. Times do not
+depend on how fast anything recovers: the same seed hurts at the same offsets.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.ground import NODES, Layout
+from tests.chaos.ground import NODES, REGISTRY, Layout
 from tests.chaos.peers import PEERS
 
 SEEDS_OF_A_DECK = 10
@@ -35,7 +35,7 @@ LASTS_S = {
     "storm": 16.0,
     "roll": 45.0,
 }
-_PAUSE_S = {"kill load": 2.0, "kill supervisor": 1.0, "term load": 2.0, "term supervisor": 1.0}
+_PAUSE_S = {"kill load": 2.0, "kill supervisor": 1.0, "term load": 2.0, "term supervisor": 1.0, "kill registry": 6.0}
 NETWORK = ("hole", "half-open", "delay", "throttle", "refuse", "reset", "reset-after")
 # The must-hold figures are measured in every seed.
 ALWAYS = ("kill land", "kill broker")
@@ -56,8 +56,14 @@ LATER = ("memory broker", "memory warehouse", "term load", "term supervisor")
 # One broker and its two peers. Half-open: what it asks arrives and it hears nothing, or the other way round.
 OF_PEERS = (*(f"{trouble} broker>peers" for trouble in NETWORK), "half-open peers>broker")
 THREE_NODE_SEEDS = 3
+# A registry that is killed has forgotten everything. It is asked by a connection for each question: none to reset.
+OF_REGISTRY = (
+    *(f"{word} {REGISTRY}" for word in ("kill", "freeze")),
+    *(f"{trouble} land>{REGISTRY}" for trouble in ("hole", "half-open", "delay", "refuse", "reset-after")),
+)
+REGISTRY_SEEDS = 5
 OF_BROKERS = "roll brokers"
-ALL = frozenset((*ALWAYS, *ONE_NODE, *LATER, *OF_PEERS, OF_BROKERS))
+ALL = frozenset((*ALWAYS, *ONE_NODE, *LATER, *OF_PEERS, *OF_REGISTRY, OF_BROKERS))
 
 
 @dataclass(frozen=True)
@@ -120,11 +126,19 @@ def dealt(seed: int, nodes: int) -> list[str]:
     number, place = divmod(seed - 1, SEEDS_OF_A_DECK)
     own = _shuffled(ONE_NODE, number)[place::SEEDS_OF_A_DECK]
     own += _shuffled(LATER, number)[SEEDS_OF_A_DECK - 1 - place :: SEEDS_OF_A_DECK]
+    if has_registry(seed):
+        shares = SEEDS_OF_A_DECK // REGISTRY_SEEDS
+        own += _shuffled(OF_REGISTRY, number)[seed // REGISTRY_SEEDS % shares :: shares]
     if nodes == 1:
         return [*ALWAYS, *own]
     # Every third seed has three brokers, unless said: of ten in a row these are three or four.
     between = _shuffled(OF_PEERS, number)[seed // THREE_NODE_SEEDS % THREE_NODE_SEEDS :: THREE_NODE_SEEDS]
     return [*ALWAYS, *own, *between, OF_BROKERS]
+
+
+def has_registry(seed: int) -> bool:
+    """Return whether a seed has a schema registry, unless faults are named: two of ten in a row have one."""
+    return seed % REGISTRY_SEEDS == 0
 
 
 def _shuffled(deck: Sequence[str], number: int) -> list[str]:

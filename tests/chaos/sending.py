@@ -16,6 +16,7 @@ from pipeline.contracts.reasons import Reason
 from pipeline.contracts.times import LATEST_MS
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
 from pipeline.contracts.wire import HEADER_BYTES
+from tests.chaos import registry
 from tests.convergence.history import History
 from tests.convergence.orders import runs_of
 from tests.streaming.samples import encoded, event, golden, identity, statement, topic_of
@@ -62,11 +63,13 @@ class Load:
         seed: Of everything drawn.
         people: People of the history.
         events: Distinct contents of it.
+        is_framed: Whether what goes to one of the topics names its schema by an id of the registry.
     """
 
     seed: int
     people: int
     events: int
+    is_framed: bool = False
 
     @cached_property
     def attempts(self) -> list[Attempt]:
@@ -83,7 +86,10 @@ class Load:
             if not isinstance(parsed, dict):
                 continue
             record = encode_touchpoint(parsed)
-            made.append(Attempt(len(made), record.topic, record.key, record.value, touchpoint, None))
+            value = record.value
+            if self.is_framed and record.topic == registry.TOPIC:
+                value = registry.head_of(len(made)) + value[HEADER_BYTES:]
+            made.append(Attempt(len(made), record.topic, record.key, value, touchpoint, None))
         return made
 
 

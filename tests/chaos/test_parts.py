@@ -20,6 +20,7 @@ from tests.chaos.ledger import ACKNOWLEDGED, ATTEMPTED, REFUSED, Account, Ledger
 from tests.chaos.nemesis import BEGIN, END
 from tests.chaos.proxy import Pair, Proxies, Trouble
 from tests.chaos.rebalances import generation_of
+from tests.chaos.registry import head_of
 from tests.chaos.schedule import ALL, ALWAYS, LASTS_S, LATER, OF_PEERS, ONE_NODE, SEEDS_OF_A_DECK, dealt, scheduled
 from tests.chaos.sending import POISONS, Load
 from tests.chaos.watching import Samples, arrived, held, port_opened, recovery_of
@@ -94,6 +95,15 @@ def test_a_load_follows_from_its_numbers_and_holds_repetitions_and_every_poison(
     values = [attempt.value for attempt in attempts if attempt.event is not None]
     assert len(values) - len(set(values)) > 0.1 * len(values)
     assert {attempt.reason for attempt in attempts if attempt.event is None} == {reason for reason, _, _ in POISONS}
+
+
+def test_a_framed_load_names_ever_new_schemas_and_is_the_same_else() -> None:
+    plain, framed = Load(3, 100, 2_000).attempts, Load(3, 100, 2_000, is_framed=True).attempts
+    changed = [(a, b) for a, b in zip(plain, framed, strict=True) if a != b]
+    assert {a.topic for a, _ in changed} == {"touchpoints.web"}
+    assert {b.value[:5] for _, b in changed if b.value} == {head_of(b.number) for _, b in changed}
+    assert all(a.value and b.value and a.value[10:] == b.value[5:] for a, b in changed)
+    assert len({head_of(b.number) for _, b in changed}) > 5
 
 
 def test_a_ledger_that_a_kill_cut_short_says_what_was_whole(tmp_path: Path) -> None:

@@ -14,8 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pipeline.config import child_environment
 from tests.absent import not_here
 from tests.registry.obtain import runner
@@ -23,28 +21,43 @@ from tests.registry.obtain import runner
 START_S = 120
 
 
-@contextmanager
-def real_registry(folder: Path) -> Iterator[str]:
-    """Run Apicurio Registry with its data in memory; gives the address of its Confluent API."""
-    jar, java = runner(), shutil.which("java")
-    if jar is None or java is None:
-        not_here("no schema registry here", "run `make registry` (needs java 17 and mvn)")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
+def is_there() -> bool:
+    """Tell whether a registry can be run here."""
+    return runner() is not None and shutil.which("java") is not None
+
+
+def api_of(port: int) -> str:
+    """Return the address of the Confluent API of a registry."""
+    return f"http://127.0.0.1:{port}/apis/ccompat/v7"
+
+
+def start_registry(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    """Start Apicurio Registry with its data in memory; does not wait for it."""
+    jar = runner()
+    assert jar is not None
     environment = child_environment({"QUARKUS_HTTP_HOST": "127.0.0.1", "QUARKUS_HTTP_PORT": str(port)})
-    with (folder / "registry.log").open("w") as log:
-        process = subprocess.Popen(
-            [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", str(jar)],
+    with (folder / "registry.log").open("a") as log:
+        return subprocess.Popen(
+            ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", str(jar)],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
+
+
+@contextmanager
+def real_registry(folder: Path) -> Iterator[str]:
+    """Run Apicurio Registry with its data in memory; gives the address of its Confluent API."""
+    if not is_there():
+        not_here("no schema registry here", "run `make registry` (needs java 17 and mvn)")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = start_registry(folder, port)
     try:
-        _await(url, process, folder)
-        yield url
+        await_registry(api_of(port), process, folder)
+        yield api_of(port)
     finally:
         process.terminate()
         try:
@@ -54,7 +67,13 @@ def real_registry(folder: Path) -> Iterator[str]:
             process.wait()
 
 
-def _await(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+def await_registry(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    """
+    Wait until a registry answers.
+
+    Raises:
+        RuntimeError: If it ends, or takes longer than `START_S`.
+    """
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -63,7 +82,7 @@ def _await(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
                     return
         except (OSError, urllib.error.URLError):
             time.sleep(0.2)
-    pytest.fail(f"the registry did not start: {(folder / 'registry.log').read_text()[-2000:]}")
+    raise RuntimeError(f"the registry did not start: {(folder / 'registry.log').read_text()[-2000:]}")
 
 
 class Misbehaving:
