@@ -1,9 +1,12 @@
 """What a cluster carries, held to numbers worked out by hand."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bench import scale
 from bench.costs import Cost, Costs
 from bench.scale import COSTS, Cluster, Load, lines, parts, read_costs
 
@@ -11,6 +14,9 @@ from bench.scale import COSTS, Cluster, Load, lines, parts, read_costs
 MEASURED = Costs("here", Cost(10, 5), Cost(100, 50), Cost(2, 1), 300, 200, 100)
 LOAD = Load(events_a_day=86_400_000, peak=2, history=50, coalesced=1)
 CLUSTER = Cluster(land=1, stitch=4, partitions=8, shards=1, shard_cores=10, utilisation=0.5)
+
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+ROWS = re.findall(r"^\| `(--[^`]+)` \| ([\d.]+) · 10⁹ \| ([^|,]+)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def carried(load: Load, cluster: Cluster) -> dict[str, float]:
@@ -43,3 +49,18 @@ def test_events_stitched_together_cost_one_stitch() -> None:
 def test_the_kept_costs_can_be_computed_with() -> None:
     said = list(lines(read_costs(COSTS), LOAD, CLUSTER))
     assert any(line.startswith("carries") for line in said)
+
+
+@pytest.mark.parametrize(("options", "carries", "first"), ROWS)
+def test_the_page_tells_what_the_command_computes(
+    options: str, carries: str, first: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["scale", *options.split()])
+    scale.main()
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[-2:])
+    assert f"{int(said['carries'].split()[0].replace(',', '')) / 1e9:.2f}" == carries
+    assert said["first"].startswith(f"{first.strip()};")
+
+
+def test_the_page_has_a_table_of_clusters() -> None:
+    assert len(ROWS) >= 4
