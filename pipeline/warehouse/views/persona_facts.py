@@ -72,7 +72,7 @@ def judged(points: str, more: Sequence[str] = (), cases: str = "") -> str:
     )
     # An alias is worked out anew wherever it is used; a column of a subquery once.
     return f"""
-    WITH {declared()} AS rules, {_tables()} AS tables
+    WITH {_tables()} AS tables
     SELECT customer, points, {"".join(f"{column}, " for column in more)}currencies, {arrays},
         arrayMap(fits -> {first}, fitting) AS numbers
     FROM
@@ -97,13 +97,12 @@ def _tables() -> str:
 
     Of every feature the values at which a condition begins or ceases to hold, and, between these, which personas may
     be: one bit each, set too where a persona asks nothing of the feature. Of money all that once for each currency.
+    Then the currencies, the features that any condition is about, of every feature after how many milliseconds a
+    condition on it begins or ceases to hold, and the longest silence that no persona tells from shorter ones.
+
+    It is the one place of a query in which the rules are said: each mention would be planned anew.
     """
     conditions = ", ".join(part(f"condition_{name}") for name in ("persona", "feature", "currency", "least", "most"))
-    bounds = (
-        f"arraySort(arrayDistinct(arrayConcat([toInt64({-FOREVER})], arrayFlatten(arrayMap((g, least, most) -> "
-        f"if(g = f, [least, most + 1], []), {part('condition_feature')}, {part('condition_least')}, "
-        f"{part('condition_most')})))))"
-    )
     asks = f"arrayExists((q, g) -> q = p AND g = f, {part('condition_persona')}, {part('condition_feature')})"
     holds = (
         "arrayExists((q, g, d, least, most) -> q = p AND g = f AND (d = '' OR d = c) AND b BETWEEN least AND most, "
@@ -114,12 +113,21 @@ def _tables() -> str:
         f"bitShiftLeft(toUInt128(1), p - 1)), arrayEnumerate({part('names')})))"
     )
     numbers = f"range(1, {len(FEATURES) + 1})"
+    ends = (
+        f"arrayMap(f -> arrayFlatten(arrayMap((g, least, most) -> if(g = f, [least, most + 1], []), "
+        f"{part('condition_feature')}, {part('condition_least')}, {part('condition_most')})), {numbers})"
+    )
+    quiet = _number("days_since_touchpoint")
     return f"""(
-        WITH {declared()} AS rules
-        SELECT (arrayMap(f -> {bounds}, {numbers}) AS bounds, arrayMap((f, bs) -> arrayFlatten(
-                arrayMap(c -> arrayMap(b -> {fitting}, bs), currencies)), {numbers}, bounds),
+        WITH {ends} AS ends,
+            arrayMap(e -> arraySort(arrayDistinct(arrayPushFront(e, {-FOREVER}))), ends) AS bounds,
             arrayConcat([''], arrayDistinct(arrayFilter(c -> c != '', {part("condition_currency")}))) AS currencies,
-            arrayDistinct({part("condition_feature")}))
+            arrayMap(e -> arrayFilter(o -> o > 0 AND o < 4000000000000000000, e), ends) AS offsets
+        SELECT (bounds, arrayMap((f, bs) -> arrayFlatten(
+                arrayMap(c -> arrayMap(b -> {fitting}, bs), currencies)), {numbers}, bounds),
+            currencies, arrayDistinct({part("condition_feature")}), offsets,
+            arrayMin(arrayPushBack(offsets[{quiet}], {FOREVER})) - 1)
+        FROM (SELECT {declared()} AS rules)
     )"""
 
 
@@ -135,7 +143,11 @@ def _fitting(number: int) -> str:
 
 def asks(feature: str) -> str:
     """Return whether any condition is about a feature: a constant, where `tables` are, so the rest is left out."""
-    return f"has(tables.4, {[known.name for known in FEATURES].index(feature) + 1})"
+    return f"has(tables.4, {_number(feature)})"
+
+
+def _number(feature: str) -> int:
+    return [known.name for known in FEATURES].index(feature) + 1
 
 
 def _features() -> dict[str, str]:
@@ -180,7 +192,7 @@ def _customers(cases: str = "") -> str:
     return f"""
                 SELECT s.customer AS customer, s.first_seen AS first_seen, s.hurt AS hurt, {own}
                     s.placed AS placed, s.sent_back AS sent_back, s.money AS money,
-                    arrayFilter(g -> g.2 - g.1 > ({_shortest()}), {silences}) AS gaps
+                    arrayFilter(g -> g.2 - g.1 > tables.6, {silences}) AS gaps
                 FROM ({_seen()}
                 ) AS s
                 {join}"""
@@ -197,38 +209,23 @@ def _seen() -> str:
     shorter silences than a persona asks for: customers have far fewer of them than touchpoints.
     """
 
-    def silences(condition: str, ended: str, started: str) -> str:
-        return f"""
+    def either(journeys: str) -> str:
+        return f"if(tables.6 >= {JOURNEY_GAP_MS}, {journeys}, s.step_occurred_at)"
+
+    return f"""
                     SELECT s.ident_key AS customer, {_MS}(s.first_seen_at) AS first_seen,
                         arrayMap((d, o) -> {_MS}(ifNull(d, o)), s.pain_due_at, s.pain_occurred_at) AS hurt,
                         {orders_at()} AS placed, {SENT_BACK} AS sent_back, {money()} AS money,
-                        {ended} AS lasts,
-                        arrayPopFront(arrayPushBack(arrayMap(x -> {_MS}(x), {started}), {FOREVER})) AS nexts
+                        {either("s.journey_ended_at")} AS lasts,
+                        arrayPopFront(arrayPushBack(arrayMap(x -> {_MS}(x), {either("s.journey_started_at")}),
+                            {FOREVER})) AS nexts
                     FROM {{db}}.stitched AS s FINAL
-                    WHERE {TRADERS} AND s.touchpoints > 0 AND {condition}"""
-
-    by_journey = f"({_shortest()}) >= {JOURNEY_GAP_MS}"
-    return (
-        silences(by_journey, "s.journey_ended_at", "s.journey_started_at")
-        + "\n                    UNION ALL"
-        + silences(f"NOT ({by_journey})", "s.step_occurred_at", "s.step_occurred_at")
-    )
-
-
-def _shortest() -> str:
-    """Return a scalar subquery with the longest silence that no persona tells from shorter ones."""
-    quiet = offsets("days_since_touchpoint")
-    return f"SELECT arrayMin(arrayPushBack({quiet}, {FOREVER})) - 1 FROM (SELECT {declared()} AS rules)"
+                    WHERE {TRADERS} AND s.touchpoints > 0"""
 
 
 def offsets(feature: str) -> str:
     """Return after how many milliseconds a condition on a feature that grows with time begins or ceases to hold."""
-    number = [known.name for known in FEATURES].index(feature) + 1
-    bounds = f"{part('condition_least')}, {part('condition_most')}"
-    return (
-        "arrayFilter(o -> o > 0 AND o < 4000000000000000000, arrayFlatten(arrayMap((f, least, most) -> "
-        f"if(f = {number}, [least, most + 1], []), {part('condition_feature')}, {bounds})))"
-    )
+    return f"tables.5[{_number(feature)}]"
 
 
 def _literal(values: Sequence[object]) -> str:
