@@ -9,10 +9,12 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from pipeline.config import ClickHouseSettings, Settings
+from pipeline.contracts.types import touchpoint_types
 from pipeline.warehouse.connection import connect
 from pipeline.warehouse.errors import WarehouseRefused
 from pipeline.warehouse.migrate import drift, migrate
 from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.tables.bodies import ASKED, body_of
 from pipeline.warehouse.views import views
 
 
@@ -97,6 +99,19 @@ def test_what_is_made_of_bodies_is_right_for_rows_that_landed_before(client: Cli
     client.command("ALTER TABLE touchpoints DELETE WHERE 0 SETTINGS mutations_sync = 1")
     assert client.query("SELECT body_code FROM touchpoints").result_rows[0] == ("expired",)
     assert migrate(client) == []
+
+
+def test_a_body_that_is_asked_is_there_for_rows_that_landed_before(client: Client) -> None:
+    client.command("ALTER TABLE touchpoints DROP COLUMN body_asked")
+    landed = [("survey.answered", '{"score":9}'), ("order.placed", '{"score":1}')]
+    values = ", ".join(f"(generateUUIDv4(), {type_!r}, {body!r})" for type_, body in landed)
+    client.command(f"INSERT INTO touchpoints (event_uid, type, body) VALUES {values}")
+    migrate(client)
+    found = client.query("SELECT type, body_asked FROM touchpoints ORDER BY type").result_rows
+    assert [tuple(row) for row in found] == [("order.placed", ""), landed[0]]
+    assert body_of(["survey.answered", "review.published"]) == "t.body_asked"
+    assert body_of(["survey.answered", "order.placed"]) == body_of([]) == "t.body", "one of them is not there"
+    assert set(ASKED) <= set(touchpoint_types())
 
 
 def test_views_and_comments_are_mended(client: Client) -> None:

@@ -6,7 +6,7 @@ before a column was declared answer as if they had it: ClickHouse works it out a
 of what a question over all touchpoints would unpack; a column that is empty in nearly all rows costs next to nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from pipeline.warehouse.ddl import quote_text
@@ -24,8 +24,19 @@ TOLD_BY: Final[Mapping[str, str]] = {
 }
 """Field of the body by which touchpoints of a type are told apart."""
 
+ASKED: Final = (
+    "survey.sent", "survey.answered", "survey.declined", "review.published", "return.requested",
+    "support.call_ended", "support.chat_started", "support.chat_message", "support.chat_ended",
+)  # fmt: skip
+"""Types whose bodies many questions read: few touchpoints, so that their bodies lie in a column of their own too."""
+
 LINES: Final = "Array(Tuple(product_id String))"
 """What is read of the lines of an order, as a type."""
+
+
+def body_of(types: Collection[str]) -> str:
+    """Return where the bodies of touchpoints `t` of such types are read with the least effort."""
+    return "t.body_asked" if types and set(types) <= set(ASKED) else "t.body"
 
 
 def body_columns() -> tuple[DerivedColumn, ...]:
@@ -75,6 +86,12 @@ def body_columns() -> tuple[DerivedColumn, ...]:
             "Nullable(Int64)",
             "Answer or rating in thousandths of its scale; NULL: none, or not on the scale.",
             _score(),
+        ),
+        DerivedColumn(
+            "body_asked",
+            "String",
+            "Body of a survey, a review, a return that was requested, a call or a chat; empty: of another type.",
+            f"if(type IN ({', '.join(map(quote_text, ASKED))}), body, '')",
         ),
     )
 

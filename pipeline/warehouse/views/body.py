@@ -14,6 +14,7 @@ from pipeline.contracts.schemas import AvroField, body_fields
 from pipeline.contracts.types import touchpoint_types
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import ViewColumn
+from pipeline.warehouse.tables.bodies import body_of
 from pipeline.warehouse.tables.types import MILLIS
 
 _SCALARS = {
@@ -99,16 +100,18 @@ def _uses() -> dict[str, list[_Use]]:
 def _column(name: str, uses: list[_Use]) -> ViewColumn:
     field = uses[0].field
     docs = list(dict.fromkeys(use.field.doc.rstrip(".") for use in uses if use.field.doc))
-    carriers = ", ".join(dict.fromkeys(type_ for use in uses for type_ in use.types))
+    types = tuple(dict.fromkeys(type_ for use in uses for type_ in use.types))
+    carriers = ", ".join(types)
     comment = f"{' / '.join(docs)}. From {carriers}." if docs else f"From {carriers}."
     domain = uses[0].domain if name != field.name else None
-    return ViewColumn(name, clickhouse_type(field), comment, _expression(field, domain))
+    return ViewColumn(name, clickhouse_type(field), comment, _expression(field, domain, body_of(types)))
 
 
-def _expression(field: AvroField, domain: str | None) -> str:
-    """Extract a field from `t.body`, of one domain's types only where one is given."""
+def _expression(field: AvroField, domain: str | None, body: str) -> str:
+    """Extract a field from where the body is, of one domain's types only where one is given."""
     name = quote_text(field.name)
-    body = "t.body" if domain is None else f"if(startsWith(t.type, {quote_text(domain + '.')}), t.body, '')"
+    if domain is not None:
+        body = f"if(startsWith(t.type, {quote_text(domain + '.')}), {body}, '')"
     if field.kind == "timestamp":
         return f"fromUnixTimestamp64Milli(JSONExtract({body}, {name}, 'Nullable(Int64)'), 'UTC')"
     if _is_identifier(field):

@@ -204,7 +204,7 @@ def _comments() -> str:
                         t.ticket_id, t.survey_id, t.product_ids, ifNull(t.instrument, '') AS instrument,
                         {_given()}, t.said
                     FROM ({in_journeys(_written())}) AS t
-                    ORDER BY t.event_uid LIMIT {_ALL}
+                    ORDER BY t.occurred_at LIMIT {_ALL}
                 )
                 WHERE match(said, {quote_text(_A_LETTER)})
             )

@@ -4,6 +4,7 @@ from typing import Final
 
 from pipeline.contracts.schemas import body_fields
 from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.tables.bodies import body_of
 from pipeline.warehouse.views.metrics.declaration import (
     Metric,
     Rows,
@@ -20,6 +21,7 @@ from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_S
 _DIMENSIONS: Final = ("channel", "campaign", "product", "carrier")
 
 
+_REASON: Final = f"JSONExtractString({body_of(['return.requested'])}, 'reason')"
 _REFUND_TOOK: Final = "greatest(0, toInt64(dateDiff('millisecond', word.1, refund.1)))"
 
 
@@ -145,7 +147,7 @@ def _orders_and_returns(said: str) -> str:
     return f"""
     SELECT minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), {said}), t.type = 'order.placed') AS placed,
         countIf(t.type = 'return.requested') > 0 AS returned,
-        groupUniqArrayIf(if(t.type = 'return.requested', JSONExtractString(t.body, 'reason'), ''),
+        groupUniqArrayIf(if(t.type = 'return.requested', {_REASON}, ''),
             t.type = 'return.requested') AS reasons
     FROM {{db}}.touchpoints AS t FINAL
     WHERE {typed("order.placed", "return.requested")} AND t.order_id != ''
@@ -175,7 +177,7 @@ def _refunds(who: str = "") -> str:
         f"{who} AS who"
         if who
         else f"""t.channel AS channel, {campaign()} AS campaign, {PRODUCTS} AS products,
-                        JSONExtractString(t.body, 'reason') AS reason"""
+                        {_REASON} AS reason"""
     )
     return f"""
     SELECT arrayJoin(arrayDistinct(arrayMap(x -> x.3, words))) AS back,

@@ -9,6 +9,7 @@ not depend on the order in which they are made. Days are UTC, so no change of cl
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
+from pipeline.warehouse.tables.bodies import body_of
 from pipeline.warehouse.views.metrics.statistics import Statistic
 
 PERIODS: Final = ("day", "week", "month", "all")
@@ -143,6 +144,6 @@ def typed(*types: str) -> str:
     return f"t.type IN ({', '.join(repr(name) for name in types)})"
 
 
-def field(name: str, type_: str) -> str:
-    """Return a field of the body of `touchpoints AS t`, NULL where it has none."""
-    return f"JSONExtract(t.body, '{name}', 'Nullable({type_})')"
+def field(name: str, type_: str, *types: str) -> str:
+    """Return a field of the body of `touchpoints AS t` of such types, NULL where it has none."""
+    return f"JSONExtract({body_of(types)}, '{name}', 'Nullable({type_})')"

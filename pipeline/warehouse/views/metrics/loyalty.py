@@ -222,7 +222,7 @@ def _months(customer: str = "") -> str:
     """Select every subscription in every whole month at whose beginning it was alive."""
     started = "t.type IN ('subscription.started', 'subscription.renewed')"
     ended = "t.type = 'subscription.cancelled'"
-    effective_at = field("effective_at", "Int64")
+    effective_at = field("effective_at", "Int64", "subscription.cancelled")
     effective = f"fromUnixTimestamp64Milli(ifNull({effective_at}, toUnixTimestamp64Milli(t.occurred_at)), 'UTC')"
     join = joined_customers() if customer else ""
     return f"""

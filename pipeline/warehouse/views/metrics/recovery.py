@@ -4,15 +4,17 @@ from typing import Final
 
 from pipeline.stitching.pain.low_score import DEFAULT_SCALES
 from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.tables.bodies import body_of
 from pipeline.warehouse.views.metrics.declaration import Metric, Rows, day, dims, of_customers, typed
 from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, share
 
 WINDOW: Final = "INTERVAL 90 DAY"
+_SURVEY: Final = "survey.answered"
 # One look at each body for all of its fields.
 _ANSWER: Final = (
-    "JSONExtract(t.body, 'Tuple(instrument String, score Nullable(Float64), scale_min Nullable(Float64), "
-    "scale_max Nullable(Float64))')"
+    f"JSONExtract({body_of([_SURVEY])}, 'Tuple(instrument String, score Nullable(Float64), "
+    "scale_min Nullable(Float64), scale_max Nullable(Float64))')"
 )
 
 
@@ -28,7 +30,7 @@ def recovery_metrics() -> tuple[Metric, ...]:
             "complaints that had been resolved by then and others.",
             source=f"Service recovery: Hart, Heskett, Sasser, Harvard Business Review 7/1990; {STUDENT_SOURCE}",
             dimensions=("complaint", "channel", "product"),
-            **_complaints("survey.answered", "notEmpty(scores)", "scores[1].3", "resolved_at <= scores[1].1"),
+            **_complaints(_SURVEY, "notEmpty(scores)", "scores[1].3", "resolved_at <= scores[1].1"),
             apart=("", "complaint"),
         ),
         Metric(
@@ -82,7 +84,7 @@ def _resolved_or_not(followed_by: str, resolved: str) -> str:
         SELECT customer, arrayJoin(arraySort(groupArrayIf(tuple(at, uid, channel, ticket, order_id, products),
                 type = 'complaint.raised'))) AS complaint,
             arraySort(groupArrayIf(tuple(at, uid, ticket, order_id), type = 'complaint.resolved')) AS resolutions,
-            arraySort(groupArrayIf(tuple(at, uid, points), type = 'survey.answered' AND points >= 0)) AS answers,
+            arraySort(groupArrayIf(tuple(at, uid, points), type = '{_SURVEY}' AND points >= 0)) AS answers,
             groupArrayIf(at, type = 'order.placed') AS ordered
         FROM
         (

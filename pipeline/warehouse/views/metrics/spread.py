@@ -10,6 +10,7 @@ from typing import Final
 
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
+from pipeline.warehouse.tables.bodies import body_of
 from pipeline.warehouse.tables.types import LOW
 from pipeline.warehouse.views.metrics.declaration import Metric, periods, typed
 from pipeline.warehouse.views.metrics.support import (
@@ -29,8 +30,8 @@ _NOT_COMPARED: Final = ("p90", "p99")
 _SURVEY: Final = "survey.answered"
 _WAITED: Final = ("support.call_ended", *CHATS)
 _BODY: Final = (
-    "JSONExtract(t.body, 'Tuple(instrument String, score Nullable(Float64), scale_min Nullable(Float64), "
-    "scale_max Nullable(Float64), thread_id String, public_reply Nullable(Bool), wait_s Nullable(Float64))')"
+    f"JSONExtract({body_of((_SURVEY, *_WAITED))}, 'Tuple(instrument String, score Nullable(Float64), "
+    "scale_min Nullable(Float64), scale_max Nullable(Float64), wait_s Nullable(Float64))')"
 )
 
 
@@ -141,7 +142,7 @@ def _uses() -> str:
     conversation = f"concat({call}, if(conversation = '', hex(uid), conversation))"
     return f"""
                 SELECT *, {MATTER} AS matter,
-                    if(is_of_survey, multiIf({hits}, 0), toInt64(round(1000 * ifNull(said.7, 0)))) AS worth,
+                    if(is_of_survey, multiIf({hits}, 0), toInt64(round(1000 * ifNull(said.5, 0)))) AS worth,
                     [(if(is_answer, instrument, ''), hex(uid)),
                         (if(waited, 'wait', ''), {conversation}),
                         ('first_reply', matter), (if(is_ticket, 'resolution', ''), ticket)] AS uses
@@ -155,8 +156,8 @@ def _uses() -> str:
                             toString(t.type) AS type, t.channel AS channel, t.direction AS direction,
                             t.ticket_id AS is_of, t.conversation_id AS conversation,
                             type IN ({_listed(MESSAGES)}) AS is_message, type IN ({_listed(TICKETED)}) AS is_ticket,
-                            if(is_message, is_of, '') AS ticket, if(is_message, said.5, '') AS thread,
-                            ifNull(said.6, false) AS is_public, isNotNull(said.7) AND NOT is_of_survey AS waited,
+                            if(is_message, is_of, '') AS ticket, if(is_message, t.body_thread_id, '') AS thread,
+                            t.body_public_reply AS is_public, isNotNull(said.5) AND NOT is_of_survey AS waited,
                             {survey} AS is_of_survey, said.1 AS instrument, assumeNotNull(said.2) AS score,
                             {low} AS low, {high} AS high,
                             is_of_survey AND isNotNull(said.2) AND ({valid}) AND score BETWEEN low AND high

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.stitching.pain.low_score import DEFAULT_SCALES, ROUNDING
+from pipeline.warehouse.tables.bodies import body_of
 from pipeline.warehouse.views.expressions import stage_of
 from pipeline.warehouse.views.metrics.declaration import (
     Metric,
@@ -19,6 +20,8 @@ from pipeline.warehouse.views.metrics.facts import CUSTOMER, joined_customers
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, net, share
 
 _DIMENSIONS: Final = ("channel", "stage", "campaign", "product")
+_ANSWER: Final = "survey.answered"
+_REVIEW: Final = "review.published"
 _SHARE_OF_SCALE: Final = "(score - low) / (high - low)"
 
 
@@ -110,23 +113,24 @@ def _answers(instrument: str) -> "_Answers":
     said = SCORES[instrument]
     low, high = said.scale
     values = (
-        f"assumeNotNull({field('score', 'Float64')}) AS score, ifNull({field('scale_min', 'Float64')}, {low}) AS low, "
-        f"ifNull({field('scale_max', 'Float64')}, {high}) AS high"
+        f"assumeNotNull({field('score', 'Float64', _ANSWER)}) AS score, "
+        f"ifNull({field('scale_min', 'Float64', _ANSWER)}, {low}) AS low, "
+        f"ifNull({field('scale_max', 'Float64', _ANSWER)}, {high}) AS high"
     )
     return _Answers(
-        "survey.answered",
+        _ANSWER,
         values,
-        f"JSONExtractString(t.body, 'instrument') = '{instrument}' AND {said.condition}",
+        f"JSONExtractString({body_of([_ANSWER])}, 'instrument') = '{instrument}' AND {said.condition}",
         "score",
     )
 
 
 def _reviews() -> "_Answers":
     values = (
-        f"assumeNotNull({field('rating', 'Float64')}) AS score, toFloat64(1) AS low, "
-        f"ifNull({field('scale', 'Float64')}, 5) AS high"
+        f"assumeNotNull({field('rating', 'Float64', _REVIEW)}) AS score, toFloat64(1) AS low, "
+        f"ifNull({field('scale', 'Float64', _REVIEW)}, 5) AS high"
     )
-    return _Answers("review.published", values, "high > low", "rating")
+    return _Answers(_REVIEW, values, "high > low", "rating")
 
 
 @dataclass(frozen=True)
@@ -149,5 +153,5 @@ class _Answers:
     SELECT {more}t.occurred_at AS at, t.channel AS channel, {stage_of("t.type")} AS stage, {campaign()} AS campaign,
         arrayDistinct(t.product_ids) AS products, {self.values}
     FROM {{db}}.touchpoints AS t FINAL{join}
-    WHERE {typed(self.type_)} AND JSONHas(t.body, '{self.needed}') AND {self.condition}
+    WHERE {typed(self.type_)} AND JSONHas({body_of([self.type_])}, '{self.needed}') AND {self.condition}
         AND score BETWEEN low AND high"""
