@@ -4,24 +4,22 @@ Processes of this machine: known by pid *and* start time, started so that they d
 A pid alone proves nothing: after a crash of the machine it may belong to anybody.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from pipeline.config import child_environment
+from pipeline.embedded.process import die_with
 
 # The start time is seconds since boot plus the boot time, which moves when the clock is set; a pid that comes round
 # again within two seconds does not happen (pids are given in a circle of at least 32,768).
 START_TOLERANCE_S = 2.0
 LARGEST_LOG_BYTES = 20_000_000
-_PR_SET_PDEATHSIG = 1
 
 
 def started_at(pid: int) -> float | None:
@@ -56,7 +54,7 @@ def spawn(argv: Sequence[str], overrides: Mapping[str, str], log: Path) -> subpr
             stderr=subprocess.STDOUT,
             env=child_environment({"PYTHONUNBUFFERED": "1", **overrides}),
             start_new_session=True,
-            preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 (the supervisor has one thread)
+            preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 (the supervisor has one thread)
         )
 
 
@@ -121,17 +119,3 @@ def keep_log_small(log: Path) -> int:
         log.replace(log.with_suffix(log.suffix + ".1"))
         return 0
     return log.stat().st_size
-
-
-def _die_with_parent(parent: int) -> Callable[[], None]:
-    """Return what the forked child does before it becomes the program; libc is loaded before the fork."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
-
-    def prepare() -> None:
-        if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # 1. we fork; 2. the parent is killed; 3. the child asks to die with its parent, which is init by now.
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare

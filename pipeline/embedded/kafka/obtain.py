@@ -12,6 +12,7 @@ elsewhere is made anew by the next call, and one that could not be made is told.
 """
 
 import fcntl
+import os
 import re
 import shutil
 import signal
@@ -38,7 +39,7 @@ from pipeline.embedded.kafka.jars import (
 from pipeline.embedded.kafka.node import Node, NodeFailed, prepare
 from pipeline.embedded.kafka.probe import answers
 from pipeline.embedded.maven import MavenFailed, copy_dependencies
-from pipeline.embedded.process import complain
+from pipeline.embedded.process import complain, die_with
 
 START_S = 120.0
 _POM = "{http://maven.apache.org/POM/4.0.0}"
@@ -170,8 +171,13 @@ def _draft(folder: Path) -> Iterator[Path]:
 
 
 def _run_once(command: list[str], address: str) -> None:
-    """Start a node, wait until it answers, and end it."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    """Start a node, wait until it answers, and end it; it does not outlive this process, whatever becomes of that."""
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 (this process has one thread)
+    ) as process:
         deadline = time.monotonic() + START_S
         try:
             while process.poll() is None and time.monotonic() < deadline and not answers(address, 1.0):
