@@ -26,7 +26,8 @@ _Group = TypeVar("_Group", bound=BaseModel)
 STITCHING_RULES: Final = ("visit_gap", "journey_gap")
 # These decide what lands, not what is made of it.
 LANDING_ONLY: Final = ("hash_key", "phone_region")
-# Raise it when the same facts and settings give another answer and no pain-point rule's own version tells so.
+# Raise it when the same facts and settings give another answer and no pain-point rule's own version tells so; a test
+# holds fingerprints of the answers against it.
 ANSWERS: Final = 2
 # From this one on what a customer ordered, got and sent back lies on his row of results.
 ANSWERS_WITH_TRADE: Final = 2
