@@ -88,7 +88,7 @@ MATTERS: dict[str, dict[str, _Fields]] = {
     },
     "checkout": {
         "checkout.step_reached": {},
-        "payment.failed": {},
+        "payment.failed": {"code": (None, "e")},
         "payment.made": {},
         "order.placed": {},
         "subscription.started": {"subscription_id": _TEXT},

@@ -131,6 +131,10 @@ def test_sentences_of_a_failed_payment() -> None:
         paid = fact(ANNA, 2, DAY + after, "payment.made", order_id="o-1")
         assert pains(failed, paid)[0]["pain_detail"].endswith(f"; it was paid {told} later.")
     assert pains(fact(ANNA, 1, DAY, "payment.failed"))[0]["pain_detail"] == "A payment failed."
+    [pain] = pains(fact(ANNA, 1, DAY, "payment.failed", code="gateway_timeout"))
+    assert pain["pain_detail"] == "A payment failed with the code 'gateway_timeout'."
+    told = pains(fact(ANNA, 1, DAY, "payment.failed", order_id="o-1", code="expired"), paid)[0]["pain_detail"]
+    assert told == "The payment of order o-1 failed with the code 'expired'; it was paid 61 minutes later."
 
 
 @pytest.mark.parametrize(

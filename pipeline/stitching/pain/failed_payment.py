@@ -41,6 +41,11 @@ def failed_payments(steps: pl.DataFrame, _settings: PainPointSettings) -> pl.Dat
         .then(pl.format("The payment of order {}", "order_id"))
         .otherwise(pl.lit("A payment"))
     )
+    why = (
+        pl.when(pl.col("code").fill_null("") != "")
+        .then(pl.format(" failed with the code '{}'", "code"))
+        .otherwise(pl.lit(" failed"))
+    )
     outcome = (
         pl.when(after_ms.is_not_null())
         .then(
@@ -61,6 +66,6 @@ def failed_payments(steps: pl.DataFrame, _settings: PainPointSettings) -> pl.Dat
             .otherwise(pl.lit("high"))
             .alias("severity"),
             pl.when(soon).then("paid").alias("witness"),
-            pl.concat_str(payment, pl.lit(" failed"), outcome).alias("detail"),
+            pl.concat_str(payment, why, outcome).alias("detail"),
         )
     )

@@ -83,7 +83,7 @@ RULES: Final[tuple[PainRule, ...]] = (
     PainRule("churned", 1, ("subscription.cancelled",), CHURN_TYPES, _LEAVING, churned),
     PainRule("complaint", 1, ("complaint.raised",), (), ("category", "severity", "regulator_ref"), complaints),
     PainRule("damaged_or_lost", 1, _BROKEN, PARCEL_TYPES, _DAMAGE, damaged_or_lost),
-    PainRule("failed_payment", 1, ("payment.failed",), ("payment.made",), (), failed_payments),
+    PainRule("failed_payment", 2, ("payment.failed",), ("payment.made",), ("code",), failed_payments),
     PainRule("late_delivery", 1, ("delivery.delivered",), PARCEL_TYPES, _PROMISES, late_deliveries),
     PainRule("long_wait", 1, (CALL, *CHAT), (), ("conversation_id", "wait_s"), long_waits),
     PainRule("low_score", 1, ("survey.answered",), (), _SCORE, low_scores),
