@@ -4,15 +4,13 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pipeline.embedded.kafka.node import new_cluster_id
 from pipeline.streaming.publishing import KafkaWriter, Outgoing
-from pipeline.streaming.records import Chunk
-from pipeline.streaming.runner import Delivery
 from tests.chaos.peers import (
     HOST,
     java_options,
@@ -23,9 +21,9 @@ from tests.chaos.peers import (
     write_hosts,
 )
 from tests.chaos.proxy import Pair, Proxies
-from tests.kafka.servers import KafkaNode, create_topic, free_ports, require_kafka
+from tests.kafka.servers import KafkaNode, create_topic, free_ports, require_kafka, together
 from tests.kafka.test_quorum import leader_of
-from tests.streaming.kafka import kafka_settings, new_name, reading, until
+from tests.streaming.kafka import NumbersRead, kafka_settings, new_name, reading, until
 
 NAMES = ("broker", "broker-2", "broker-3")
 # The writer gives a delivery up after 30 s: it must have found the new leader long before.
@@ -93,12 +91,7 @@ def three_apart(folder: Path) -> Iterator[tuple[Sequence[KafkaNode], Proxies]]:
             KafkaNode(folder / name, port, direct[f"{name}.controller"], cluster, controllers, settings, environment)
         )
     pairs = [Pair(way.name, way.port, way.port, host=way.host) for way in peer_ways(NAMES, peers, direct)]
-    with Proxies(pairs).running() as proxies, ExitStack() as stack:
-        for node in nodes:
-            stack.callback(node.kill)
-            node.begin()
-        for node in nodes:
-            node.await_answer()
+    with Proxies(pairs).running() as proxies, together(nodes):
         yield nodes, proxies
 
 
@@ -107,14 +100,7 @@ def three_apart(folder: Path) -> Iterator[tuple[Sequence[KafkaNode], Proxies]]:
 async def test_the_leader_is_cut_off_from_its_peers_and_reading_and_writing_go_on(tmp_path: Path) -> None:
     """It takes connections and records all the while, and would never confirm one."""
     require_kafka()
-    topic, chunks = new_name("topic"), list[Chunk]()
-
-    def accept(delivery: Delivery) -> None:
-        chunks.append(delivery.chunk)
-        delivery.acknowledge()
-
-    def numbers() -> set[int]:
-        return {int(record.value or b"") for chunk in chunks for record in chunk.records}
+    topic, read = new_name("topic"), NumbersRead()
 
     def records(values: range) -> list[Outgoing]:
         return [Outgoing(topic, None, str(value).encode(), 0) for value in values]
@@ -125,14 +111,14 @@ async def test_the_leader_is_cut_off_from_its_peers_and_reading_and_writing_go_o
         await asyncio.to_thread(create_topic, bootstrap, topic, 1, {"min.insync.replicas": "2"})
         writer = KafkaWriter(settings)
         await asyncio.to_thread(writer.write, records(range(100)))
-        async with reading(settings, new_name("group"), topic, accept):
-            await until(lambda: numbers() == set(range(100)), 60)
+        async with reading(settings, new_name("group"), topic, read.accept):
+            await until(lambda: {*read.numbers} == set(range(100)), 60)
             leader = NAMES[await asyncio.to_thread(leader_of, bootstrap, topic) - 1]
             for name, trouble in troubled(NAMES, "hole", f"{leader}>peers").items():
                 proxies.make(name, trouble)  # type: ignore[arg-type]
             began = time.monotonic()
             await asyncio.to_thread(writer.write, records(range(100, 200)))
             assert time.monotonic() - began < FOUND_WITHIN_S
-            await until(lambda: numbers() == set(range(200)), 60)
+            await until(lambda: {*read.numbers} == set(range(200)), 60)
             assert proxies.struck > 0
         writer.close()

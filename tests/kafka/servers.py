@@ -146,13 +146,20 @@ def three_nodes(data: Path, settings: Mapping[str, str] | None = None) -> Iterat
         KafkaNode(data / f"node-{number}", ports[number - 1], at, name, controllers, settings or {})
         for number, at in controllers.items()
     ]
+    with together(nodes):
+        yield nodes
+
+
+@contextmanager
+def together(nodes: Sequence[KafkaNode]) -> Iterator[None]:
+    """Run nodes that need each other: all are begun before one is waited for."""
     with ExitStack() as stack:
         for node in nodes:
             stack.callback(node.kill)
             node.begin()
         for node in nodes:
             node.await_answer()
-        yield nodes
+        yield
 
 
 def create_topic(bootstrap: str, name: str, partitions: int, config: Mapping[str, str] | None = None) -> None:

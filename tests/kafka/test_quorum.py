@@ -7,10 +7,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from pipeline.streaming.records import Chunk
-from pipeline.streaming.runner import Delivery
 from tests.kafka.servers import create_topic, require_kafka, three_nodes
-from tests.streaming.kafka import kafka_settings, new_name, reading, until
+from tests.streaming.kafka import NumbersRead, kafka_settings, new_name, reading, until
 
 
 def write(bootstrap: str, topic: str, values: range) -> None:
@@ -29,23 +27,15 @@ def leader_of(bootstrap: str, topic: str) -> int:
 @pytest.mark.slow
 async def test_the_leader_is_killed_and_reading_and_writing_go_on(tmp_path: Path) -> None:
     require_kafka()
-    topic, chunks = new_name("topic"), list[Chunk]()
-
-    def accept(delivery: Delivery) -> None:
-        chunks.append(delivery.chunk)
-        delivery.acknowledge()
-
-    def numbers() -> list[int]:
-        return [int(record.value or b"") for chunk in chunks for record in chunk.records]
-
+    topic, read = new_name("topic"), NumbersRead()
     with three_nodes(tmp_path) as nodes:
         bootstrap = ",".join(node.bootstrap for node in nodes)
         await asyncio.to_thread(create_topic, bootstrap, topic, 1, {"min.insync.replicas": "2"})
         await asyncio.to_thread(write, bootstrap, topic, range(100))
-        async with reading(kafka_settings(bootstrap), new_name("group"), topic, accept):
-            await until(lambda: len(numbers()) == 100, 60)
+        async with reading(kafka_settings(bootstrap), new_name("group"), topic, read.accept):
+            await until(lambda: len(read.numbers) == 100, 60)
             leader = await asyncio.to_thread(leader_of, bootstrap, topic)
             await asyncio.to_thread(nodes[leader - 1].kill)
             await asyncio.to_thread(write, bootstrap, topic, range(100, 200))
-            await until(lambda: set(numbers()) == set(range(200)), 90)
-        assert not any(chunk.lost for chunk in chunks)
+            await until(lambda: {*read.numbers} == set(range(200)), 90)
+        assert not any(chunk.lost for chunk in read.chunks)

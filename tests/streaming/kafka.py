@@ -14,6 +14,7 @@ from pipeline.cli.watermarks import CHANGING_HANDS
 from pipeline.config_kafka import KafkaSettings
 from pipeline.streaming.app import add_agent, build_faust
 from pipeline.streaming.foreign import Foreign
+from pipeline.streaming.records import Chunk
 from pipeline.streaming.runner import Delivery
 
 _NUMBERS = itertools.count()
@@ -50,6 +51,23 @@ def produce(bootstrap: str, topic: str, values: Iterable[bytes], partition: int 
             producer.poll(0)
     assert producer.flush(30) == 0
     return count
+
+
+class NumbersRead:
+    """An agent that acknowledges whatever it gets: records whose values are numbers."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+
+    def accept(self, delivery: Delivery) -> None:
+        """Take a chunk and acknowledge it."""
+        self.chunks.append(delivery.chunk)
+        delivery.acknowledge()
+
+    @property
+    def numbers(self) -> list[int]:
+        """All that was read, in order."""
+        return [int(record.value or b"") for chunk in self.chunks for record in chunk.records]
 
 
 def trickle(bootstrap: str, topic: str, partitions: int, is_enough: Callable[[], bool]) -> int:
