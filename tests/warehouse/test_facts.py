@@ -50,6 +50,36 @@ def test_touchpoint_comes_back_as_it_was_sent(client: Client, store: FactStore) 
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "occasion", "bought", "contact"),
+    [
+        ("'order.placed', '', 'o', '', 't', ['p']", "'o'", "'o', '\\t', 'p'", ""),
+        ("'order.placed', '', 'o', '', '', ['', 'p']", "'o'", "", ""),
+        ("'page.viewed', '', 'o', 'c', 't', ['p']", "", "", ""),
+        ("'support.ticket_created', '', 'o', 'c', 't', []", "'t'", "", "'t'"),
+        ("'support.ticket_created', 'outbound', 'o', 'c', 't', []", "'t'", "", ""),
+        ("'support.chat_ended', '', '', 'c', 't', []", "'c'", "", "'c'"),
+        ("'support.chat_ended', '', '', '', 't', []", "", "", ""),
+        ("'support.call_ended', 'inbound', '', '', 't', []", "", "", "itself"),
+        ("'support.email_received', 'inbound', '', 'c', '', []", "", "", "itself"),
+    ],
+)
+def test_what_a_touchpoint_is_told_apart_by_is_a_number(
+    client: Client, said: str, occasion: str, bought: str, contact: str
+) -> None:
+    uid = "00010203-0405-0607-0809-0a0b0c0d0e0f"
+    names = "event_uid, type, direction, order_id, conversation_id, ticket_id, product_ids"
+    client.command(f"INSERT INTO touchpoints ({names}) VALUES ('{uid}', {said})")
+
+    def number(of: str) -> str:
+        hashed = f"reinterpretAsUInt128(sipHash128({of}))" if of else "toUInt128(0)"
+        return f"reinterpretAsUInt128(toUUID('{uid}'))" if of == "itself" else hashed
+
+    told = f"({number(occasion)}, {number(bought)}, {number(contact)})"
+    read = client.query(f"SELECT (occasion_number, bought_number, contact_number), {told} FROM touchpoints")
+    assert read.result_rows[0][0] == read.result_rows[0][1]
+
+
 def test_other_facts_come_back_as_they_were_sent(client: Client, store: FactStore) -> None:
     store.insert_links(rows.frame([rows.link(1, 2), rows.link(2, 1, kind=2, neighbour_kind=0)]))
     store.insert_statements(rows.frame([rows.statement(statement=2, withdraws="s-0")]))

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from pipeline.warehouse.declarations import Table, columns_of
 from pipeline.warehouse.tables.bodies import body_columns
+from pipeline.warehouse.tables.numbers import number_columns
 from pipeline.warehouse.tables.types import IDENTIFIERS, KIND, LOW, MICROS, MILLIS
 
 LOOKUP_GRANULARITY = 256
@@ -79,7 +80,7 @@ TOUCHPOINTS = Table(
             ("landed_at", MICROS, "Stamp taken before the INSERT: not before any version registered by then."),
         ]
     ),
-    derived=body_columns(),
+    derived=(*body_columns(), *number_columns()),
 )
 
 TOUCHPOINT_CONTENTS = replace(

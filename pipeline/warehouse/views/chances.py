@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.bodies import TOLD_BY
+from pipeline.warehouse.tables.numbers import BOUGHT, OCCASIONS, id_number
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS, milliseconds_of, number_of, rank_of
 from pipeline.warehouse.views.metrics.declaration import typed
@@ -19,13 +20,12 @@ from pipeline.warehouse.views.metrics.facts import CUSTOMER, contacts, joined_cu
 
 _CUSTOMER: Final = f"reinterpretAsUInt128({CUSTOMER})"
 _UID: Final = "t.number"
-_ORDER: Final = "t.order_id"
-_CONVERSATION: Final = "t.conversation_id"
-_TICKET: Final = "t.ticket_id"
+_ORDER: Final = "order_id"
+_CONVERSATION: Final = "conversation_id"
+_TICKET: Final = "ticket_id"
 _ORDERED: Final = "t.ordered"
 _CUSTOMERS_DAY: Final = f"bitXor({_CUSTOMER}, toUInt128(toUInt16(toDate(t.at))))"
-# Ids by which occasions are told apart. No type has two of them, so that one number a touchpoint stands for all.
-_IDS: Final = (_ORDER, _CONVERSATION, _TICKET)
+_KEYS: Final = ("t.named", _UID, _CUSTOMERS_DAY, _ORDERED)
 _PRODUCT: Final = "t.product_ids[1]"
 _CALLS: Final = ("support.call_ended", "support.chat_ended")
 _CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
@@ -52,7 +52,7 @@ class Chance:
         kind: Kind of the pain point.
         step: What an occasion is, in words.
         opens: Types of touchpoints that are an occasion.
-        key: Id or number that makes touchpoints one occasion; empty or 0: none.
+        key: Id, as `OCCASIONS` has it for the types, or number that makes touchpoints one occasion; 0: none.
         by_channel: Whether occasions are told apart by the channel they began on.
         told_by: Name and expression of what else they are told apart by; one expression for each type that opens.
         cause: Name and expression of what is known of those that hurt only; their base is every occasion.
@@ -172,6 +172,7 @@ def _occasions() -> str:
     Which types are watched for which kind comes by a join, so that a reader who asks for one kind has the others left
     out before they cost anything. An occasion is a number (a hash, where it is told by texts), and so is the rank of a
     touchpoint in it: time above, event_uid below. Least ranks are found by far more quickly than arrays by tuples.
+    Twelve bytes of an occasion's number fit into one word with its kind, and tell a thousand million occasions apart.
     """
     named = {chance.kind: chance.told_by[0] for chance in CHANCES if chance.told_by[0]}
     causes = {chance.kind: chance.cause[0] for chance in CHANCES if chance.cause[0]}
@@ -191,49 +192,39 @@ def _occasions() -> str:
     (
         SELECT kind, opens, key, customer, channel, said, cause,
             {rank_of("toUnixTimestamp64Milli(at)", "number")} AS rank,
-            {_marked("kind", f"if(kind IN ({_texts(_of_order())}), key, number)")} IN
+            {_marked("kind", "if(of_order, key, number)")} IN
             (
 {_hurts()}
             ) AS hurts
         FROM
         (
-            SELECT m.kind AS kind, m.opens AS opens, {CUSTOMER} AS customer, t.channel AS channel,
-                t.said AS said, t.cause AS cause, t.at AS at, t.number AS number,
+            SELECT m.kind AS kind, m.opens AS opens, m.of_order AS of_order, {CUSTOMER} AS customer,
+                t.channel AS channel, t.said AS said, t.cause AS cause, t.at AS at, t.number AS number,
                 {_key()} AS key
             FROM
             (
 {_watched()}
             ) AS t
+            {joined_customers()}
             INNER JOIN
             (
-                SELECT w.1 AS type, CAST(w.2, '{_kinds()}') AS kind, w.3 AS opens
+                SELECT toLowCardinality(w.1) AS type, CAST(w.2, '{_kinds()}') AS kind, w.3 AS opens, w.4 AS of_order,
+                    w.5 AS keyed_by
                 FROM (SELECT arrayJoin([{_asked()}]) AS w)
             ) AS m ON m.type = t.type
-            {joined_customers()}
         )
         WHERE key != 0
     )
-    GROUP BY kind, key
+    GROUP BY kind, toUInt64(key), toUInt32(bitShiftRight(key, 64))
     HAVING max(opens)"""
 
 
 def _watched() -> str:
-    """
-    Return the touchpoints that are watched, with all that tells one occasion from another.
-
-    Ids are hashed here, before kinds are joined: a touchpoint has one, and may be watched for four kinds.
-    """
+    """Return the touchpoints that are watched, with all that tells one occasion from another."""
     types = sorted({name for chance in CHANCES for name in (*chance.opens, *chance.shows)})
-    ids = {id_: _types_of(id_) for id_ in _IDS}
-    assert len({name for names in ids.values() for name in names}) == sum(map(len, ids.values()))
-    text = ", ".join(f"{typed(*names)}, {id_}" for id_, names in ids.items())
-    has_product = f"{typed(*_types_of(_ORDERED))} AND t.order_id != '' AND {_PRODUCT} != ''"
-    ordered = f"reinterpretAsUInt128(sipHash128(t.order_id, '\\t', {_PRODUCT}))"
-    return f"""                SELECT toString(t.type) AS type, t.ident_key AS ident_key, t.occurred_at AS at,
+    return f"""                SELECT t.type AS type, t.ident_key AS ident_key, t.occurred_at AS at,
                     {number_of("reinterpretAsUInt128(t.event_uid)")} AS number,
-                    multiIf({text}, '') AS text,
-                    if(text = '', toUInt128(0), reinterpretAsUInt128(sipHash128(text))) AS named,
-                    if({has_product}, {ordered}, toUInt128(0)) AS ordered,
+                    t.occasion_number AS named, t.bought_number AS ordered,
                     t.channel AS channel, {_by_type("told_by")} AS said, {_by_type("cause")} AS cause
                 FROM {{db}}.touchpoints AS t FINAL
                 WHERE {typed(*types)}"""
@@ -243,7 +234,7 @@ def _hurts() -> str:
     """Return what hurt by now: kind and order where every pain point of an order counts, else kind and touchpoint."""
     also = {kind: chance.kind for chance in CHANCES for kind in chance.also}
     shown = f"arrayMap(u -> {number_of('reinterpretAsUInt128(u)')}, evidence)"
-    numbers = f"if(k IN ({_texts(_of_order())}), if(o = '', [], [reinterpretAsUInt128(sipHash128(o))]), {shown})"
+    numbers = f"if(k IN ({_texts(_of_order())}), [{id_number('o')}], {shown})"
     return f"""                SELECT {_marked(f"CAST(k, '{_kinds()}')", f"arrayJoin({numbers})")}
                 FROM
                 (
@@ -261,21 +252,24 @@ def _marked(kind: str, number: str) -> str:
     return f"bitXor(bitShiftLeft(toUInt128(toUInt8({kind})), 120), toUInt128({number}))"
 
 
-def _types_of(key: str) -> list[str]:
-    return sorted({name for chance in CHANCES if chance.key == key for name in (*chance.opens, *chance.shows)})
+def _keyed_by(chance: Chance) -> int:
+    """Return the place in `_KEYS` of what tells a chance's occasions apart."""
+    types = (*chance.opens, *chance.shows)
+    if chance.key in OCCASIONS.values():
+        assert all(OCCASIONS[name] == chance.key for name in types), chance
+        return _KEYS.index("t.named")
+    assert chance.key != _ORDERED or set(types) <= set(BOUGHT), chance
+    return _KEYS.index(chance.key)
 
 
 def _key() -> str:
-    keys: dict[str, list[str]] = {}
-    for chance in CHANCES:
-        keys.setdefault("t.named" if chance.key in _IDS else chance.key, []).append(chance.kind)
-    cases = ", ".join(f"m.kind IN ({_texts(kinds)}), {key}" for key, kinds in keys.items())
-    return f"multiIf({cases}, 0)"
+    cases = ", ".join(f"m.keyed_by = {place}, {key}" for place, key in enumerate(_KEYS[1:], 1))
+    return f"multiIf({cases}, t.named)"
 
 
 def _asked() -> str:
     rows = [
-        f"('{name}', '{chance.kind}', {name in chance.opens})"
+        f"('{name}', '{chance.kind}', {name in chance.opens}, {chance.of_order}, {_keyed_by(chance)})"
         for chance in CHANCES
         for name in dict.fromkeys((*chance.opens, *chance.shows))
     ]
@@ -318,19 +312,29 @@ def _contacts() -> str:
 
 
 def _pages() -> str:
-    days = "arrayDistinct(arrayMap(x -> toDate(x), s.visit_started_at))"
-    uid = (
-        "arrayFirst(x -> x.1 = kind AND toDate(x.2) = day, arrayZip(s.pain_kind, s.pain_occurred_at, s.pain_evidence))"
-    )
-    first = "arrayFirst((u, x) -> x = at, s.step_event_uid, s.step_occurred_at)"
-    begins = "arrayMin(arrayFilter(x -> toDate(x) = day, s.visit_started_at))"
-    return f"""    SELECT kind, {begins} AS at, s.ident_key AS customer,
-        if(notEmpty({uid}.3), {uid}.3[1], {first}) AS uid, notEmpty({uid}.3) AS hurt,
+    """
+    Return the days on which customers visited.
+
+    What hurt on them becomes numbers (kind above the day) before rows are multiplied: these are found by far quicker.
+    """
+    marked = f"65536 * indexOf([{_texts(ON_PAGES)}], k) + toUInt16(toDate(x))"
+    shown = "arrayFirst((e, k, x) -> k = kind AND toDate(x) = day, pain_evidence, pain_kind, pain_occurred_at)"
+    return f"""    SELECT kind, arrayMin(arrayFilter(x -> toDate(x) = day, visit_started_at)) AS at,
+        ident_key AS customer,
+        if(hurt, {shown}[1], arrayFirst((u, x) -> x = at, step_event_uid, step_occurred_at)) AS uid,
+        has(marks, 65536 * place + toUInt16(day)) AS hurt,
         CAST([], 'Array(Tuple(String, String))') AS segments, CAST([], 'Array(Tuple(String, String))') AS causes
-    FROM {{db}}.stitched AS s FINAL
-    ARRAY JOIN {days} AS day
-    ARRAY JOIN [{_texts(ON_PAGES)}] AS kind
-    WHERE {ANCHORS}"""
+    FROM
+    (
+        SELECT ident_key, visit_started_at, step_event_uid, step_occurred_at,
+            pain_kind, pain_occurred_at, pain_evidence,
+            arrayDistinct(arrayMap(x -> toDate(x), visit_started_at)) AS days,
+            arrayMap((k, x) -> {marked}, pain_kind, pain_occurred_at) AS marks
+        FROM {{db}}.stitched AS s FINAL
+        WHERE {ANCHORS}
+    )
+    ARRAY JOIN days AS day
+    ARRAY JOIN [{_texts(ON_PAGES)}] AS kind, {list(range(1, len(ON_PAGES) + 1))} AS place"""
 
 
 def _pairs(values: Mapping[str, str]) -> str:

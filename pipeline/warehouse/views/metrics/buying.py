@@ -5,6 +5,7 @@ from typing import Final
 from pipeline.contracts.schemas import body_fields
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.tables.bodies import body_of
+from pipeline.warehouse.tables.numbers import id_number
 from pipeline.warehouse.views.metrics.declaration import (
     Metric,
     Rows,
@@ -14,7 +15,7 @@ from pipeline.warehouse.views.metrics.declaration import (
     of_customers,
     typed,
 )
-from pipeline.warehouse.views.metrics.facts import PRODUCTS, SUBJECT, id_number, with_customers
+from pipeline.warehouse.views.metrics.facts import PRODUCTS, SUBJECT, with_customers
 from pipeline.warehouse.views.metrics.parcels import parcels
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, quantiles, share
 

@@ -7,7 +7,9 @@ what the pain point `repeat_contact` calls one. An order stands for itself; whoe
 
 from typing import Final
 
-from pipeline.warehouse.views.expressions import ABSENT_UUID, ACTIVE_RULES
+from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.tables.numbers import CALLS_AND_CHATS, id_number
+from pipeline.warehouse.views.expressions import ABSENT_UUID, ACTIVE_RULES, milliseconds_of, number_of, rank_of
 from pipeline.warehouse.views.metrics.declaration import campaign, typed
 
 FIRST: Final = "tuple(t.occurred_at, UUIDToNum(t.event_uid))"
@@ -17,9 +19,6 @@ CUSTOMER: Final = f"ifNull(nullIf(w.customer_uid, {ABSENT_UUID}), t.ident_key)"
 
 SUBJECT: Final = "t.ident_key"
 """Whom a touchpoint `t` is about, until `with_customers` says which customer that is."""
-
-_CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
-_CONTACTS: Final = ("support.call_ended", *_CHAT, "support.email_received", "support.ticket_created")
 
 
 def products_of(lines: str) -> str:
@@ -52,11 +51,6 @@ def with_customers(rows: str) -> str:
     )
 
 
-def id_number(text: str, empty: str = "") -> str:
-    """Return the number that stands for an id, 0 where it (or `empty`) is empty: numbers group quicker than texts."""
-    return f"if({empty or text} = '', toUInt128(0), reinterpretAsUInt128(sipHash128({text})))"
-
-
 def first_of_each(ordered: str) -> str:
     """Return the first touchpoint of each order, from an array of (at, uid, `id_number` of the order, …) in order."""
     return f"arrayFilter((x, n) -> n = 1, {ordered}, arrayEnumerateUniq({ordered}.3))"
@@ -72,8 +66,8 @@ def orders(said: str) -> str:
     return f"""
     SELECT min(tuple(t.occurred_at, UUIDToNum(t.event_uid), {said})) AS placed
     FROM {{db}}.touchpoints AS t FINAL
-    WHERE {typed("order.placed")} AND t.order_id != ''
-    GROUP BY {id_number("t.order_id")}"""
+    WHERE {typed("order.placed")} AND t.occasion_number != 0
+    GROUP BY t.occasion_number"""
 
 
 def contacts(*said: str) -> str:
@@ -83,51 +77,61 @@ def contacts(*said: str) -> str:
     Args:
         said: Which of channel, campaign and products are asked: what is not asked need not be read.
 
-    Messages of one thread, ticket or conversation become one row first: far fewer are then told apart.
+    Messages of one thread, ticket or conversation become one row first: far fewer are then told apart. What is first
+    is told by numbers (`rank_of`): the engine keeps the least of tuples as values of any type.
     """
-    is_mail = (
-        "t.type NOT IN ('support.call_ended', 'support.chat_started', 'support.chat_message', 'support.chat_ended')"
-    )
-    expressions = {"channel": "t.channel", "campaign": campaign(), "products": "arrayDistinct(t.product_ids)"}
-    asked = "".join(f", {expressions[name]}" for name in said)
-    named = "".join(f"first.{place} AS {name}, " for place, name in enumerate(said, 4))
-    matter = "if(ticket != '', ticket, its_ticket)"
-    about = id_number(f"concat('ticket:', {matter})", matter)
+    named = "".join(f", {name}" for name in said)
+    first = "".join(f", argMin({name}, begins) AS {name}" for name in said)
+    about = id_number("concat('ticket:', ticket)", "ticket")
     return f"""
-    SELECT customer, first.1 AS at, first.3 AS uid, {named}unsolved
+    SELECT customer, fromUnixTimestamp64Milli({milliseconds_of("began")}, 'UTC') AS at,
+        reinterpretAsUUID({number_of("toUInt128(began)")}) AS uid{named}, unsolved
     FROM
     (
-        SELECT customer, first, unsolved, ticket != '' AND is_ticket_only
-            AND min(is_ticket_only) OVER (PARTITION BY customer, {id_number("ticket")}) = 0 AS is_shadow
+        SELECT *, about != 0 AND is_ticket_only
+            AND min(is_ticket_only) OVER (PARTITION BY customer, about) = 0 AS is_shadow
         FROM
         (
-            SELECT customer, max(ticket) AS ticket, max(unsolved) AS unsolved, min(first) AS first,
-                min(is_ticket_only) AS is_ticket_only
+            SELECT customer, {id_number("max(ticket)")} AS about, max(unsolved) AS unsolved{first},
+                min(begins) AS began, min(is_ticket_only) AS is_ticket_only
             FROM
             (
-                SELECT *, if(thread = 0, '', minIf(ticketed, thread != 0 AND ticketed.3 != '')
-                        OVER (PARTITION BY customer, thread).3) AS its_ticket,
-                    multiIf(NOT is_mail, own, {about} != 0, {about}, thread != 0, thread, own) AS key
+                SELECT *, multiIf(NOT is_mail, own, about != 0, about, thread != 0, thread, own) AS key
                 FROM
                 (
-                    SELECT {CUSTOMER} AS customer, {is_mail} AS is_mail,
-                        {id_number("concat('thread:', t.body_thread_id)", "t.body_thread_id")} AS thread,
-                        multiIf(NOT is_mail, if(t.conversation_id = '', reinterpretAsUInt128(t.event_uid),
-                            reinterpretAsUInt128(sipHash128(t.conversation_id))),
-                            t.ticket_id != '', reinterpretAsUInt128(sipHash128(t.ticket_id)),
-                            thread != 0, 0, reinterpretAsUInt128(t.event_uid)) AS own,
-                        max(t.ticket_id) AS ticket, max(t.body_unresolved) AS unsolved,
-                        minIf(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.ticket_id), t.ticket_id != '') AS ticketed,
-                        min(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.event_uid{asked})) AS first,
-                        min(t.type = 'support.ticket_created') AS is_ticket_only
-                    FROM {{db}}.touchpoints AS t FINAL
-                    {joined_customers()}
-                    WHERE {typed(*_CONTACTS)} AND t.direction != 'outbound'
-                        AND (t.type NOT IN ('support.chat_message', 'support.chat_ended') OR t.conversation_id != '')
-                    GROUP BY customer, is_mail, thread, own
+                    SELECT *, multiIf(ticket != '', {about}, thread = 0, 0,
+                        argMinIf(ticketed, ticketed_at, ticketed != 0) OVER (PARTITION BY customer, thread)) AS about
+                    FROM
+                    ({_messages(said)}
+                    )
                 )
             )
             GROUP BY customer, is_mail, key
         )
     )
     WHERE NOT is_shadow"""
+
+
+def _messages(said: tuple[str, ...]) -> str:
+    """Return what customers wrote and said, one row for each thread, ticket or conversation."""
+    is_mail = f"t.type NOT IN ({', '.join(map(quote_text, CALLS_AND_CHATS))})"
+    expressions = {"channel": "t.channel", "campaign": campaign(), "products": "arrayDistinct(t.product_ids)"}
+    asked = "".join(f", {expressions[name]} AS {name}" for name in said)
+    first = "".join(f", argMin({name}, rank) AS {name}" for name in said)
+    rank = rank_of("toUnixTimestamp64Milli(t.occurred_at)", number_of("reinterpretAsUInt128(t.event_uid)"))
+    return f"""
+                    SELECT customer, is_mail, thread, own, max(ticket_id) AS ticket, max(is_unsolved) AS unsolved,
+                        minIf(rank, about != 0) AS ticketed_at, argMinIf(about, rank, about != 0) AS ticketed,
+                        min(rank) AS begins, min(is_ticket) AS is_ticket_only{first}
+                    FROM
+                    (
+                        SELECT {CUSTOMER} AS customer, {is_mail} AS is_mail, {rank} AS rank, t.ticket_id AS ticket_id,
+                            {id_number("concat('ticket:', t.ticket_id)", "t.ticket_id")} AS about,
+                            {id_number("concat('thread:', t.body_thread_id)", "t.body_thread_id")} AS thread,
+                            if(is_mail AND thread != 0 AND about = 0, toUInt128(0), t.contact_number) AS own,
+                            t.body_unresolved AS is_unsolved, t.type = 'support.ticket_created' AS is_ticket{asked}
+                        FROM {{db}}.touchpoints AS t FINAL
+                        {joined_customers()}
+                        WHERE t.contact_number != 0
+                    )
+                    GROUP BY customer, is_mail, thread, own"""

@@ -5,6 +5,7 @@ from typing import Final
 
 from pipeline.contracts.types import touchpoint_types
 from pipeline.warehouse.ddl import quote_text
+from pipeline.warehouse.tables.numbers import id_number
 from pipeline.warehouse.views.expressions import ANCHORS, JOURNEY_GAP_MS
 from pipeline.warehouse.views.metrics.declaration import (
     Metric,
@@ -16,7 +17,7 @@ from pipeline.warehouse.views.metrics.declaration import (
     typed,
     within,
 )
-from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, first_of_each, id_number, joined_customers
+from pipeline.warehouse.views.metrics.facts import CUSTOMER, FIRST, PRODUCTS, first_of_each, joined_customers
 from pipeline.warehouse.views.metrics.recovery import WINDOW, recovery_metrics
 from pipeline.warehouse.views.metrics.statistics import STUDENT_SOURCE, WILSON_SOURCE, mean, share
 from pipeline.warehouse.views.trade import TRADERS, money

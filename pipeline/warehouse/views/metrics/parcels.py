@@ -9,7 +9,7 @@ texts. What is said of an order may lie with several customers, so orders are gr
 
 from typing import Final
 
-from pipeline.warehouse.views.metrics.facts import id_number
+from pipeline.warehouse.tables.numbers import id_number
 from pipeline.warehouse.views.trade import touchpoints_of_trade
 
 _PLACED, _CANCELLED, _SHIPPED, _DELIVERED = 1, 2, 3, 4

@@ -6,6 +6,7 @@ from pipeline.contracts.kinds import CHANNELS
 from pipeline.stitching.trade import FIRST_OF_ORDER
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.tables.bodies import body_of
+from pipeline.warehouse.tables.numbers import id_number
 from pipeline.warehouse.views.expressions import ANCHORS
 from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between, open_time_of_customers
 from pipeline.warehouse.views.metrics.declaration import (
@@ -23,7 +24,6 @@ from pipeline.warehouse.views.metrics.facts import (
     FIRST,
     PRODUCTS,
     contacts,
-    id_number,
     joined_customers,
     orders,
 )
