@@ -22,29 +22,36 @@ FOREVER: Final = 2**62
 _MS: Final = "toUnixTimestamp64Milli"
 
 
+_DECLARED: Final = tuple(column.name for column in PERSONA_RULES.columns if column.name not in ("set_at", "document"))
+_JUDGED_BY: Final = ("names", *(name for name in _DECLARED if name.startswith("condition_")))
+
+
 @cache
-def declared() -> str:
-    """Return a scalar subquery with the personas that hold: a tuple of the arrays of `persona_rules`."""
-    columns = [column for column in PERSONA_RULES.columns if column.name not in ("set_at", "document")]
+def declared(names: tuple[str, ...] = _DECLARED) -> str:
+    """
+    Return a scalar subquery with the personas that hold: a tuple of arrays of `persona_rules`.
+
+    Args:
+        names: Which of its arrays; what is not asked for is neither read nor planned.
+    """
+    types = {column.name: column.type for column in PERSONA_RULES.columns}
     package = persona_columns(default_personas())
-    arrays = ", ".join(f"CAST({_literal(package[column.name])}, '{column.type}')" for column in columns)
-    names = ", ".join(column.name for column in columns)
+    arrays = ", ".join(f"CAST({_literal(package[name])}, '{types[name]}')" for name in names)
     return (
         f"(SELECT if(empty(newest.1), tuple({arrays}), newest)\n"
-        f"    FROM (SELECT argMax(tuple({names}), set_at) AS newest FROM {{db}}.persona_rules))"
+        f"    FROM (SELECT argMax(tuple({', '.join(names)}), set_at) AS newest FROM {{db}}.persona_rules))"
     )
 
 
-def part(name: str, rules: str = "rules") -> str:
-    """Return the array of that name within the declared personas."""
-    names = [column.name for column in PERSONA_RULES.columns if column.name not in ("set_at", "document")]
-    return f"{rules}.{names.index(name) + 1}"
+def part(name: str, names: tuple[str, ...] = _DECLARED) -> str:
+    """Return the array of that name within the declared personas, of which such arrays were asked for, as `rules`."""
+    return f"rules.{names.index(name) + 1}"
 
 
 def named(number: str) -> str:
     """Return the name of the persona of that number."""
     # One constant array for all rows: as a column of the subquery it would be made anew for each.
-    return f"tupleElement({declared()}, 1)[{number}]"
+    return f"tupleElement({declared(('names',))}, 1)[{number}]"
 
 
 def judged(points: str, more: Sequence[str] = (), cases: str = "") -> str:
@@ -102,32 +109,34 @@ def _tables() -> str:
 
     It is the one place of a query in which the rules are said: each mention would be planned anew.
     """
-    conditions = ", ".join(part(f"condition_{name}") for name in ("persona", "feature", "currency", "least", "most"))
-    asks = f"arrayExists((q, g) -> q = p AND g = f, {part('condition_persona')}, {part('condition_feature')})"
+    persona, feature, currency, least, most = (
+        part(f"condition_{name}", _JUDGED_BY) for name in ("persona", "feature", "currency", "least", "most")
+    )
+    asks = f"arrayExists((q, g) -> q = p AND g = f, {persona}, {feature})"
     holds = (
         "arrayExists((q, g, d, least, most) -> q = p AND g = f AND (d = '' OR d = c) AND b BETWEEN least AND most, "
-        f"{conditions})"
+        f"{persona}, {feature}, {currency}, {least}, {most})"
     )
     fitting = (
         f"arrayReduce('groupBitOr', arrayMap(p -> if({asks} AND NOT {holds}, toUInt128(0), "
-        f"bitShiftLeft(toUInt128(1), p - 1)), arrayEnumerate({part('names')})))"
+        f"bitShiftLeft(toUInt128(1), p - 1)), arrayEnumerate({part('names', _JUDGED_BY)})))"
     )
     numbers = f"range(1, {len(FEATURES) + 1})"
     ends = (
         f"arrayMap(f -> arrayFlatten(arrayMap((g, least, most) -> if(g = f, [least, most + 1], []), "
-        f"{part('condition_feature')}, {part('condition_least')}, {part('condition_most')})), {numbers})"
+        f"{feature}, {least}, {most})), {numbers})"
     )
     quiet = _number("days_since_touchpoint")
     return f"""(
         WITH {ends} AS ends,
             arrayMap(e -> arraySort(arrayDistinct(arrayPushFront(e, {-FOREVER}))), ends) AS bounds,
-            arrayConcat([''], arrayDistinct(arrayFilter(c -> c != '', {part("condition_currency")}))) AS currencies,
+            arrayConcat([''], arrayDistinct(arrayFilter(c -> c != '', {currency}))) AS currencies,
             arrayMap(e -> arrayFilter(o -> o > 0 AND o < 4000000000000000000, e), ends) AS offsets
         SELECT (bounds, arrayMap((f, bs) -> arrayFlatten(
                 arrayMap(c -> arrayMap(b -> {fitting}, bs), currencies)), {numbers}, bounds),
-            currencies, arrayDistinct({part("condition_feature")}), offsets,
+            currencies, arrayDistinct({feature}), offsets,
             arrayMin(arrayPushBack(offsets[{quiet}], {FOREVER})) - 1)
-        FROM (SELECT {declared()} AS rules)
+        FROM (SELECT {declared(_JUDGED_BY)} AS rules)
     )"""
 
 
