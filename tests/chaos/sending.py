@@ -23,7 +23,7 @@ from tests.streaming.samples import encoded, event, golden, identity, statement,
 
 # The runs of `make convergence` that come up to 90 days late and in no order; both repeat three of ten.
 ORDERS = (2, 3)
-POISON_SHARE = 0.02
+POISON_SHARE, LARGE_SHARE = 0.02, 0.2
 _ALICE = {"kind": "customer_id", "value": "alice"}
 _FAR = LATEST_MS - 1
 LARGEST_BYTES = KafkaSettings().max_record_bytes
@@ -94,7 +94,9 @@ class Load:
 
 
 def _poison(number: int, random: Random) -> Attempt:
-    reason, topic, make = random.choice(POISONS)
+    # A megabyte at a time: as many as of the others would be most of what a worker holds while nothing is landed.
+    weights = [LARGE_SHARE if reason is Reason.TOO_LARGE else 1.0 for reason, _, _ in POISONS]
+    ((reason, topic, make),) = random.choices(POISONS, weights)
     return Attempt(number, topic, f"poison-{number}".encode(), make(f"poison-{number}"), None, reason)
 
 
