@@ -57,7 +57,8 @@ class Difference:
 
     def __str__(self) -> str:
         """Return it as a phrase: what it is by the record, and what it would be."""
-        return f"{self.name}: {_text(self.recorded)} → {_text(self.wanted)}"
+        leaves = _leaves(self.name, self.recorded, self.wanted)
+        return "; ".join(f"{name}: {_text(was)} → {_text(now)}" for name, was, now in leaves)
 
 
 def document_of(settings: Settings) -> Document:
@@ -128,6 +129,13 @@ def settings_of(document: Document, settings: Settings) -> Settings:
 
 def _with(model: type[_Group], group: _Group, values: dict[str, object]) -> _Group:
     return model.model_validate({**group.model_dump(), **values})
+
+
+def _leaves(name: str, was: object, now: object) -> list[tuple[str, object, object]]:
+    """Return in which of their parts two values differ: of many calendars the one hour that is another."""
+    if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
+        return [] if was == now else [(name, was, now)]
+    return [leaf for part in sorted({*was, *now}) for leaf in _leaves(f"{name}.{part}", was.get(part), now.get(part))]
 
 
 def _text(value: object) -> str:

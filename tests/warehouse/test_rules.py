@@ -63,9 +63,15 @@ def test_a_document_gives_back_the_rules_it_was_made_of() -> None:
 
 
 def test_differences_are_told_in_the_words_of_the_settings() -> None:
-    told = [
-        str(one) for one in differences(document_of(Settings()), document_of(CHANGED)) if "calendars" not in one.name
-    ]
+    told = [str(one) for one in differences(document_of(Settings()), document_of(CHANGED))]
+    # Of a calendar just what is another.
+    assert (
+        'pain_points.calendars.default.holidays: [] → ["2026-12-25"]; '
+        "pain_points.calendars.default.time_zone: UTC → Europe/Berlin"
+    ) in told
+    rules = {"program.pain_rules": {"low_score": 1, "long_wait": 1}}
+    [raised] = differences(rules, {"program.pain_rules": {"low_score": 2, "long_wait": 1}})
+    assert str(raised) == "program.pain_rules.low_score: 1 → 2"
     assert "identity.cap_same_kind: 10 → 3" in told
     assert "stitching.visit_gap: 30m → 1m 30s" in told
     assert not [one for one in told if "hash_key" in one], "a key that one side does not name is no difference"
