@@ -30,7 +30,7 @@ counted AS
     {words}
 )
 SELECT phrase, comments, low, high, round(log_odds, 3) AS log_odds, round(z, 2) AS z, goes_with,
-    arrayMap(e -> (toString(e.2), e.3), groupArraySorted({examples:UInt8})((-toUnixTimestamp64Milli(c.occurred_at),
+    arrayMap(e -> (toString(e.2), e.3), groupArraySorted({examples:UInt16})((-toUnixTimestamp64Milli(c.occurred_at),
         c.event_uid, c.text))) AS told
 FROM
 (
@@ -48,13 +48,15 @@ ORDER BY goes_with = 'high', abs(z) DESC, w.size DESC, phrase
 _THEMES: Final = """
 SELECT theme, any(d.title) AS title, count() AS comments, countIf(c.verdict = 'low') AS low,
     countIf(c.verdict = 'high') AS high, round(avg(c.score), 1) AS mean_score,
-    arrayMap(e -> (toString(e.2), e.3), groupArraySorted({examples:UInt8})(
+    arrayMap(e -> (toString(e.2), e.3), groupArraySorted({examples:UInt16})(
         (-toUnixTimestamp64Milli(c.occurred_at), c.event_uid, c.text))) AS told
 FROM (SELECT *, arrayJoin(themes) AS theme FROM v_comments WHERE {where}) AS c
 LEFT ANY JOIN v_theme_definitions AS d ON d.theme = c.theme
 GROUP BY theme
 ORDER BY low DESC, comments DESC, theme
 """
+# Several customers may have written the same, and one of them is enough to read.
+_READ_FOR_ONE: Final = 10
 # Words of chosen comments only, so that a filter narrows the prior too.
 _SOURCE: Final = "(SELECT * FROM v_comment_words WHERE {where})"
 
@@ -121,7 +123,11 @@ def words(
     }
     for row in (row for rows in found.values() for row in rows):
         row |= {name: int(row[name]) for name in ("comments", "low", "high")}
-        row["examples"] = [_example(uid, text, judge) for uid, text in row.pop("told")]
+        # Of those who wrote the same the newest.
+        texts: dict[str, str] = {}
+        for uid, text in row.pop("told"):
+            texts.setdefault(text, uid)
+        row["examples"] = [_example(uid, text, judge) for text, uid in [*texts.items()][: options["examples"]]]
     if as_json:
         print_json(found)
     elif found["words"] or found["themes"]:
@@ -146,7 +152,7 @@ def declare(invocation: Invocation, *, file: Path) -> None:
             f"these themes cannot hold: {error}", where=str(file), remedy="see docs/comments.md", exit_code=WRONG_USAGE
         ) from error
     _write(invocation, text, themes)
-    click.echo(f"{len(themes)} themes hold: {', '.join(theme.name for theme in themes)}")
+    click.echo(f"themes that hold now: {', '.join(theme.name for theme in themes)}")
 
 
 @words.command(epilog=examples("throughline words reset"))
@@ -175,7 +181,8 @@ def _statement(condition: str) -> str:
 
 
 def _condition(options: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    parameters = {name: str(options[name]) for name in ("limit", "least", "examples")}
+    parameters = {name: str(options[name]) for name in ("limit", "least")}
+    parameters["examples"] = str(_READ_FOR_ONE * options["examples"])
     conditions = ["1"]
     for name, operator in (("since", ">="), ("until", "<")):
         day: datetime | None = options[name]

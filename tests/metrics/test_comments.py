@@ -193,9 +193,14 @@ def test_the_command_shows_words_with_comments_to_read(
     found = json.loads(outcome.out)
     assert [(row["theme"], row["low"], row["high"]) for row in found["themes"]] == [("late", 3, 0), ("quick", 0, 3)]
     assert [row["goes_with"] for row in found["words"]] == ["low"] * 3 + ["high"] * 3
-    assert all(len(row["examples"]) == 2 for row in found["words"])
+    # Each side wrote one thing three times.
+    assert all(len(row["examples"]) == 1 for row in found["words"])
     assert "example.org" not in outcome.out
     assert found["words"][0]["examples"][0]["text"] == "came far too late, mail [e-mail]"
+    review(shop, "came late", 1)
+    shop.stitch()
+    [late] = [row for row in json.loads(run_here("words", "--json", "--examples", "5").out)["themes"] if row["low"]]
+    assert sorted(one["text"] for one in late["examples"]) == ["came far too late, mail [e-mail]", "came late"]
     table = run_here("words").out
     assert "came far too late, mail [e-mail]" in table
     assert run_here("words", "--type", "complaint.raised").out == "No comments of that sort.\n"
