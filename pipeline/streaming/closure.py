@@ -14,11 +14,13 @@ from pipeline.config import IdentitySettings
 from pipeline.identity.blocklist import blocked_keys
 from pipeline.identity.links import judge
 from pipeline.identity.statements import Statements, statements_that_hold
+from pipeline.streaming.numbered import NUMBER, Numbered
 from pipeline.streaming.stitch_port import StitchStore
+from pipeline.warehouse.external import table_order
 
 _MS = pl.Datetime("ms", "UTC")
 _KNOWN: dict[str, pl.DataType] = {
-    "ident_key": pl.Binary(),
+    "number": NUMBER,
     "kind": pl.Int8(),
     "first_seen": _MS,
     "shared": pl.Boolean(),
@@ -39,10 +41,12 @@ SAID_SCHEMA: dict[str, pl.DataType] = {
 """A content of a statement about identity, as the store reads it."""
 # Whom statements name is read once a batch, unless it is more than so many: then each round asks for those it met.
 _FEW_NAMED = 5_000
+# The links of so many identifiers are read at once.
+_PIECE_IDENTIFIERS = 30_000
 _OFFERS: dict[str, pl.DataType] = {
-    "a": pl.Binary(),
+    "a": NUMBER,
     "a_kind": pl.Int8(),
-    "b": pl.Binary(),
+    "b": NUMBER,
     "b_kind": pl.Int8(),
     "first_seen": _MS,
     "alias": pl.Boolean(),
@@ -86,26 +90,34 @@ def close_blocks(dirty: pl.Series, store: StitchStore, settings: IdentitySetting
         The blocks. Dirty identifiers that nothing is known of are left out.
     """
     explored = _Explored(store, settings)
-    front = explored.explore_dirty(dirty.rename("ident_key").unique().to_frame())
-    reached = front
-    while not front.is_empty():
-        offers = explored.offers.join(front, left_on="a", right_on="ident_key", how="semi")
-        explored.explore(offers.select(ident_key="b"))
-        live = offers.join(explored.offers, left_on=["a", "b"], right_on=["b", "a"], how="semi")
-        front = live.select(ident_key="b").unique().join(reached, on="ident_key", how="anti")
+    front = explored.explore_dirty(dirty)
+    reached, links = front, [explored.offers.clear()]
+    while len(front):
+        offers = explored.offers_of(front)
+        explored.explore(offers["b"])
+        live = explored.answered(offers)
+        links.append(explored.links_among(live))
+        front = explored.met.without(live["b"], reached)
         reached = pl.concat([reached, front])
-    identifiers = explored.known.join(reached, on="ident_key", how="semi")
+    identifiers = explored.described(reached)
     said = explored.said_about(identifiers)
-    links = _links_among(explored.offers, reached)
-    return Closure(identifiers, links, statements_that_hold(said), said, explored.hubs, explored.crossed)
+    return Closure(
+        identifiers,
+        explored.stronger_first(pl.concat(links)),
+        statements_that_hold(said),
+        said,
+        explored.hubs,
+        explored.crossed,
+    )
 
 
 class _Explored:
-    """What is known of the identifiers met so far: whether they are shared, and which links they offer."""
+    """What is known of the identifiers met so far: whether they are shared, and which links they offer; by number."""
 
     def __init__(self, store: StitchStore, settings: IdentitySettings) -> None:
         self._store = store
         self._settings = settings
+        self.met = Numbered()
         self.known = pl.DataFrame(schema=_KNOWN)
         self.offers = pl.DataFrame(schema=_OFFERS)
         self.hubs = pl.DataFrame(schema={"ident_key": pl.Binary})
@@ -114,47 +126,92 @@ class _Explored:
         self._named = None if len(named) > _FEW_NAMED else named.rename("ident_key").to_frame()
         self._said = [pl.DataFrame(schema=SAID_SCHEMA)]
 
-    def explore_dirty(self, dirty: pl.DataFrame) -> pl.DataFrame:
+    def explore_dirty(self, dirty: pl.Series) -> pl.Series:
         """Explore dirty identifiers and the neighbours that have to learn that one of them crossed a cap."""
-        everything = dirty
-        while not dirty.is_empty():
-            hubs = self.explore(dirty)
+        fresh = everything = self.met.numbers_of(dirty.unique())
+        while len(fresh):
+            hubs = self.explore(fresh)
             if hubs.is_empty():
                 break
             self.hubs = pl.concat([self.hubs, hubs.select("ident_key").unique()])
-            waiting = self._store.overlooked_neighbours(hubs).to_frame("ident_key")
-            dirty = waiting.join(everything, on="ident_key", how="anti")
-            everything = pl.concat([everything, dirty])
+            fresh = self.met.without(self.met.numbers_of(self._store.overlooked_neighbours(hubs)), everything)
+            everything = pl.concat([everything, fresh])
         return everything
 
-    def explore(self, keys: pl.DataFrame) -> pl.DataFrame:
+    def explore(self, numbers: pl.Series) -> pl.DataFrame:
         """Read and judge identifiers not met before; return the caps they crossed."""
-        fresh = keys.unique().join(self.known, on="ident_key", how="anti")
-        if fresh.is_empty():
-            return pl.DataFrame(schema={"ident_key": pl.Binary})
-        links = self._store.links(fresh["ident_key"])
-        hoods = links.group_by("ident_key", "kind", "neighbour_kind").agg(
-            neighbours=pl.len(), first_seen=pl.col("seen").min()
+        fresh = self.met.without(numbers, self.known["number"])
+        if len(fresh) > _PIECE_IDENTIFIERS:
+            # So each piece reads a part of the table of its own.
+            fresh = fresh.gather(table_order(self.met.keys_of(fresh)))
+        starts = range(0, len(fresh), _PIECE_IDENTIFIERS)
+        crossed = [self._explore(fresh.slice(start, _PIECE_IDENTIFIERS)) for start in starts]
+        return pl.concat(crossed) if crossed else pl.DataFrame(schema={"ident_key": pl.Binary})
+
+    def offers_of(self, numbers: pl.Series) -> pl.DataFrame:
+        """Return the links that these identifiers offer."""
+        return self.offers.join(numbers.to_frame("a"), on="a", how="semi")
+
+    def answered(self, offers: pl.DataFrame) -> pl.DataFrame:
+        """Keep the offers that the other end, which is explored, makes as well."""
+        return _answered(offers, self.offers)
+
+    def links_among(self, live: pl.DataFrame) -> pl.DataFrame:
+        """Keep of live offers those that are a link at both ends, and not at one an alias."""
+        if not live["alias"].any():
+            return live
+        return _answered(live.filter(~pl.col("alias")), self.offers.filter(~pl.col("alias")))
+
+    def stronger_first(self, links: pl.DataFrame) -> pl.DataFrame:
+        """Return each link, which both ends have, once and with its keys: from the stronger end."""
+        no_weaker = links.filter(pl.col("a_kind") <= pl.col("b_kind"))
+        keyed = no_weaker.select(
+            self.met.keys_of(no_weaker["a"]).alias("a"),
+            "a_kind",
+            self.met.keys_of(no_weaker["b"]).alias("b"),
+            "b_kind",
+            "first_seen",
         )
+        return keyed.filter((pl.col("a_kind") < pl.col("b_kind")) | (pl.col("a") < pl.col("b")))
+
+    def described(self, numbers: pl.Series) -> pl.DataFrame:
+        """Return ident_key, kind, first_seen, shared of those of whom anything is known."""
+        known = self.known.join(numbers.to_frame("number"), on="number", how="semi")
+        return known.select(self.met.keys_of(known["number"]), pl.exclude("number"))
+
+    def _explore(self, numbers: pl.Series) -> pl.DataFrame:
+        """Read and judge some of those that were not met before."""
+        fresh = pl.DataFrame({"number": numbers, "ident_key": self.met.keys_of(numbers)})
+        links = self._store.links(fresh["ident_key"])
+        ends = self.met.numbers_of(pl.concat([links["ident_key"], links["neighbour"].rename("ident_key")]))
+        links = links.with_columns(a=ends.head(links.height), b=ends.slice(links.height))
+        hoods = links.group_by("a", "kind", "neighbour_kind").agg(neighbours=pl.len(), first_seen=pl.col("seen").min())
+        hoods = hoods.with_columns(self.met.keys_of(hoods["a"]))
         judgement = judge(hoods, self._settings)
         # What joined the blocklist after it had landed is shared, whatever its neighbours are.
         blocked = fresh.join(blocked_keys(self._settings).to_frame(), on="ident_key", how="semi")
-        shared = pl.concat([judgement.shared, blocked])
+        shared = pl.concat([judgement.shared, blocked.select("ident_key")])
         statements = self._statements(fresh)
         # Few are over a cap: a join with nobody would pass all links.
         if not shared.is_empty():
             links = links.join(shared, on="ident_key", how="anti")
         if not judgement.dead.is_empty():
             links = links.join(judgement.dead, on=["ident_key", "neighbour_kind"], how="anti")
-        offered = links.select(
-            a="ident_key", a_kind="kind", b="neighbour", b_kind="neighbour_kind", first_seen="seen", alias=False
-        )
+        offered = links.select("a", "b", a_kind="kind", b_kind="neighbour_kind", first_seen="seen", alias=False)
         open_ends = fresh.join(shared, on="ident_key", how="anti")
-        self.offers = pl.concat([self.offers, offered, _stated(statements, open_ends)], how="vertical_relaxed")
-        own = statements.join(fresh, left_on="a", right_on="ident_key", how="semi")
+        self.offers = pl.concat([self.offers, offered.select(*_OFFERS)], how="vertical_relaxed")
+        if not statements.is_empty():
+            stated = self._numbered(_stated(statements, open_ends))
+            self.offers = pl.concat([self.offers, stated], how="vertical_relaxed")
+        own = statements.join(fresh, left_on="a", right_on="ident_key")
         self.known = pl.concat([self.known, self._describe(fresh, hoods, own, shared)])
         self.crossed = pl.concat([self.crossed, judgement.crossed.select("ident_key")])
         return judgement.crossed
+
+    def _numbered(self, offers: pl.DataFrame) -> pl.DataFrame:
+        """Return offers that name keys with their numbers instead."""
+        ends = (self.met.numbers_of(offers[end]).alias(end) for end in ("a", "b"))
+        return offers.with_columns(*ends).select(*_OFFERS)
 
     def said_about(self, identifiers: pl.DataFrame) -> pl.DataFrame:
         """Return every content of the statements that name these identifiers, as it was read of each."""
@@ -176,15 +233,17 @@ class _Explored:
         self, fresh: pl.DataFrame, hoods: pl.DataFrame, statements: pl.DataFrame, shared: pl.DataFrame
     ) -> pl.DataFrame:
         seen = [
-            hoods.select("ident_key", "kind", "first_seen"),
-            statements.select(ident_key="a", kind="a_kind", first_seen=pl.lit(None, _MS)),
+            hoods.select("kind", "first_seen", number="a"),
+            statements.select(pl.lit(None, _MS).alias("first_seen"), "number", kind="a_kind"),
         ]
-        linked = pl.concat(seen).group_by("ident_key").agg(pl.col("kind").first(), pl.col("first_seen").min())
-        lone = fresh.join(linked, on="ident_key", how="anti")
+        linked = (
+            pl.concat(seen, how="diagonal").group_by("number").agg(pl.col("kind").first(), pl.col("first_seen").min())
+        )
+        lone = fresh.join(linked, on="number", how="anti")
         if not lone.is_empty():
-            kinds = self._store.kinds(lone["ident_key"])
-            linked = pl.concat([linked, kinds.with_columns(first_seen=pl.lit(None, _MS))])
-        is_shared = pl.col("ident_key").is_in(shared["ident_key"].implode())
+            kinds = self._store.kinds(lone["ident_key"]).join(lone, on="ident_key")
+            linked = pl.concat([linked, kinds.select("number", "kind", first_seen=pl.lit(None, _MS))])
+        is_shared = pl.col("number").is_in(fresh.join(shared, on="ident_key", how="semi")["number"].implode())
         return linked.with_columns(shared=is_shared).select(*_KNOWN)
 
 
@@ -196,7 +255,7 @@ def _stated(statements: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
     identifier of one with each of another: whose content is true decides about all of them.
     """
     if statements.is_empty():
-        return pl.DataFrame(schema=_OFFERS)
+        return pl.DataFrame(schema={**_OFFERS, "a": pl.Binary(), "b": pl.Binary()})
     aliases = statements.filter((pl.col("statement") == 1) & (pl.col("withdraws") == "")).select(
         "a", "a_kind", "b", "b_kind", first_seen="occurred_at"
     )
@@ -211,11 +270,11 @@ def _stated(statements: pl.DataFrame, ends: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _links_among(offers: pl.DataFrame, reached: pl.DataFrame) -> pl.DataFrame:
-    """Keep the links that both ends offer, once each, the stronger end first."""
-    links = offers.filter(~pl.col("alias")).join(reached, left_on="a", right_on="ident_key", how="semi")
-    mutual = links.join(links, left_on=["a", "b"], right_on=["b", "a"], how="semi")
-    stronger = (pl.col("a_kind") < pl.col("b_kind")) | (
-        (pl.col("a_kind") == pl.col("b_kind")) & (pl.col("a") < pl.col("b"))
-    )
-    return mutual.filter(stronger).drop("alias")
+def _answered(offers: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
+    """Keep the offers that the other end makes as well."""
+    there = answers.select(_pair("b", "a")).to_series()
+    return offers.filter(_pair("a", "b").is_in(there.implode()))
+
+
+def _pair(one: str, other: str) -> pl.Expr:
+    return pl.col(one).cast(pl.UInt64) * 2**32 + pl.col(other)

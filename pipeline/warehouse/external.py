@@ -31,10 +31,15 @@ def key_array(keys: pl.Series) -> "pa.Array[Any]":
     return fixed_ids(id_bytes(keys))
 
 
-def in_table_order(keys: pl.Series) -> pl.Series:
-    """Return 16-byte keys in the order in which ClickHouse sorts them as UUIDs: by their second half first."""
+def table_order(keys: pl.Series) -> pl.Series:
+    """Return the places of 16-byte keys in the order in which ClickHouse sorts them: by their second half first."""
     halves = id_bytes(keys).view(">u8")
-    return keys.gather(pl.Series(np.lexsort((halves[:, 0], halves[:, 1]))))
+    return pl.Series(np.lexsort((halves[:, 0], halves[:, 1])))
+
+
+def in_table_order(keys: pl.Series) -> pl.Series:
+    """Return 16-byte keys in the order of a table."""
+    return keys.gather(table_order(keys))
 
 
 def external_keys(keys: pl.Series, name: str = "keys") -> ExternalData:

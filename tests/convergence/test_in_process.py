@@ -18,6 +18,7 @@ OVERLAPPING = {
     "reading_ahead.WORTH_A_THREAD": 0,
     "beside.WORTH_A_THREAD": 0,
     "stitcher._SLICE_IDENTIFIERS": 16,
+    "closure._PIECE_IDENTIFIERS": 5,
     "grouping._LOAD_IDENTIFIERS": 12,
     "grouping._GROUP_IDENTIFIERS": 6,
 }

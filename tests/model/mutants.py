@@ -221,8 +221,9 @@ def _hubs_met_rewritten() -> Iterator[None]:
 
     def closing(*arguments: Any) -> Any:
         whole = close(*arguments)
-        known = explored.pop().known
-        met = known.filter(pl.col("shared")).join(whole.identifiers, on="ident_key", how="anti")
+        found = explored.pop()
+        shared = found.described(found.known.filter("shared")["number"])
+        met = shared.join(whole.identifiers, on="ident_key", how="anti")
         return replace(whole, identifiers=pl.concat([whole.identifiers, met.select(whole.identifiers.columns)]))
 
     with patch.object(closure, "_Explored", Noted), patch.object(stitcher, "close_blocks", closing):
