@@ -14,7 +14,7 @@ import polars as pl
 
 # Customers of at most so many identifiers and facts are read together: a fact that waits takes about 90 bytes.
 _LOAD_IDENTIFIERS = 300_000
-_LOAD_FACTS = 500_000
+_LOAD_FACTS = 600_000
 # Of these so many are made and written together, which bounds what is in memory as it is made.
 _GROUP_IDENTIFIERS = 60_000
 _GROUP_FACTS = 80_000

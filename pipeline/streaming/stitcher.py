@@ -31,6 +31,8 @@ from pipeline.warehouse.apart import FactsApart
 
 # Blocks are found around this many dirty identifiers at a time, which bounds the memory of it, however many are dirty.
 _SLICE_IDENTIFIERS = 60_000
+# So many times as many they reach. What is left is one slice where it is likely to reach no more.
+_REACH = 4
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,9 @@ class _Batch:
         What a slice settles is taken off those that follow: its rows are being written (or deferred), and nobody else
         has to learn of it. Whoever crossed a cap is not settled: his neighbours hear of it only if he is dirty.
         """
+        size = _SLICE_IDENTIFIERS
         while True:
-            dirty = left.head(_SLICE_IDENTIFIERS)
+            dirty = left.head(size)
             began = perf_counter()
             version = self._store.register_version(worker)
             versions.append(version)
@@ -175,9 +178,10 @@ class _Batch:
                 yield self._read(whole, dirty, blocks, version, took)
                 took = 0.0
             settled = _without(identities["ident_key"], blocks.crossed["ident_key"])
-            left = _without(left.slice(_SLICE_IDENTIFIERS), settled)
-            if left.is_empty():
+            after = _without(left.slice(size), settled)
+            if after.is_empty():
                 break
+            size, left = _slice_of(after, identities.height / (len(left) - len(after))), after
 
     def _is_back(self, keys: pl.Series) -> bool:
         """Tell whether somebody may have been in a slice before, as happens where what links them landed since."""
@@ -220,6 +224,12 @@ class _Batch:
         self._store.insert_ledger(entries)
         self._store.insert_stitched(rows)
         self._publisher.publish(changes)
+
+
+def _slice_of(left: pl.Series, reached_by_each: float) -> int:
+    """Return how many make the next slice, when each that was taken off by the last one reached so many."""
+    is_little = len(left) * reached_by_each <= _REACH * _SLICE_IDENTIFIERS
+    return len(left) if is_little else _SLICE_IDENTIFIERS
 
 
 def _without(keys: pl.Series, settled: pl.Series) -> pl.Series:

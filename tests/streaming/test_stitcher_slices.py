@@ -31,6 +31,24 @@ def test_what_one_slice_of_a_batch_wrote_is_not_written_by_the_next(
     assert kinds == [(6, 3)]
 
 
+@pytest.mark.parametrize(("people", "slices"), [(5, 2), (6, 3)])
+def test_what_is_left_is_one_slice_where_it_reaches_no_more_than_a_slice_does(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, people: int, slices: int
+) -> None:
+    """A slice of one may reach four: of six alone one is made, then one, then the four that are left."""
+    monkeypatch.setattr("pipeline.streaming.stitcher._SLICE_IDENTIFIERS", 1)
+    shop.land(*(touch(one, one, {"customer_id": f"alone {one}"}) for one in range(people)))
+    register, versions = shop.store.register_version, list[datetime]()
+
+    def registering(worker: str) -> datetime:
+        versions.append(register(worker))
+        return versions[-1]
+
+    monkeypatch.setattr(shop.store, "register_version", registering)
+    assert shop.stitch().identifiers == people
+    assert len(versions) == slices
+
+
 def test_a_slice_finds_its_blocks_while_the_one_before_is_made(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     read_and_write_in_threads(monkeypatch)
     monkeypatch.setattr("pipeline.streaming.stitcher._SLICE_IDENTIFIERS", 1)
