@@ -91,6 +91,8 @@ class MigratedDatabases:
             f"AND name NOT IN {_WRITTEN_BY_MIGRATION}",
         )
         for (table,) in filled:
+            # The borrower may have stopped them, which no schema tells.
+            self._server.command(f"SYSTEM START MERGES {name}.{table}")
             self._server.command(f"TRUNCATE TABLE {name}.{table} SYNC")
 
     def _drop(self, name: str) -> None:
