@@ -103,9 +103,7 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
     planned = scheduled(plan.seed, layout, list(plan.faults), plan.rest_s)
     schedule = [fault for fault in planned if layout.registry or REGISTRY not in fault.target]
     whole_s = schedule[-1].ends_s + plan.rest_s
-    # More than is sent if every fault hits at once: the load is ended, and does not end.
-    events = round(plan.rate * (whole_s + HIT_WITHIN_S) / (1 + DUPLICATES) / (1 + POISON_SHARE))
-    load = Load(plan.seed, max(20, events // EVENTS_PER_PERSON), events, bool(layout.registry))
+    load = _load(plan, whole_s, bool(layout.registry))
     folder = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
     say(f"seed {plan.seed}: {plan.rate:g} records a second for {whole_s:.0f} s, {len(schedule)} faults")
     with new_field(folder, load, plan.rate, layout) as field:
@@ -153,6 +151,12 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
         "passed": slow,
         "faults": figures,
     }
+
+
+def _load(plan: Plan, whole_s: float, is_framed: bool) -> Load:
+    """More than is sent if every fault hits at once: the load is ended, and does not end."""
+    events = round(plan.rate * (whole_s + HIT_WITHIN_S) / (1 + DUPLICATES) / (1 + POISON_SHARE))
+    return Load(plan.seed, max(20, events // EVENTS_PER_PERSON), events, is_framed)
 
 
 def counts_of(evidence: Evidence) -> dict[str, int]:
