@@ -25,7 +25,7 @@ from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting, most_in_a_batch
 from bench.freshness import Course, Freshness, run_freshness
 from bench.peers.obtain import PeerMissing, command_of
-from bench.run import Result, machine, run_ours, run_peer
+from bench.run import Result, machine, origin, run_ours, run_peer
 from bench.servers import Servers, end_with_children
 from pipeline.config import SettingsError, environment_name, load_settings
 
@@ -165,7 +165,7 @@ def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshn
     """Return what the last line says."""
     peers = [name for name in PEERS if name in comparison.results]
     said: dict[str, Any] = {
-        "machine": machine(),
+        **origin(),
         "broker": arguments.broker,
         "partitions": arguments.partitions or PARTITIONS[arguments.broker],
         "workers": arguments.workers,

@@ -26,7 +26,7 @@ import orjson
 import psutil
 
 from bench.arguments import positive, whole
-from bench.run import machine
+from bench.run import origin
 from bench.servers import Servers
 from pipeline.config import environment_name
 
@@ -96,7 +96,7 @@ async def measure(address: str, process: psutil.Process, arguments: argparse.Nam
         cost = f"{rates[-1]:,.0f} events/s, {costs[-1]:.1f} us of CPU an event"
         say(f"round {number + 1}: {cost}; at half load p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     summary = {
-        "machine": machine(),
+        **origin(),
         "batch": arguments.batch,
         "rounds": arguments.rounds,
         "collected_events_per_second": round(statistics.median(rates)),

@@ -22,7 +22,7 @@ from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting
 from bench.freshness import CUSTOMERS, Course, run_freshness
 from bench.plots import Point, draw_curve
-from bench.run import Result, machine, run_ours
+from bench.run import Result, origin, run_ours
 from bench.servers import Servers, end_with_children
 
 FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
@@ -129,7 +129,7 @@ def measure_freshness(course: Course, setting: Setting) -> dict[str, Any]:
 
 def keep(name: str, x: float, broker: str, rounds: int, measured: dict[str, Any]) -> None:
     """Append a point to the file of its curve."""
-    line = json.dumps({"x": x, "machine": machine(), "broker": broker, "rounds": rounds, **measured})
+    line = json.dumps({"x": x, **origin(), "broker": broker, "rounds": rounds, **measured})
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / f"{name}.jsonl").open("a", encoding="utf-8") as file:
         file.write(line + "\n")

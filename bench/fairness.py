@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.arguments import positive, whole
 from bench.collector import bodies, say, start_collector
-from bench.run import machine
+from bench.run import origin
 from bench.servers import Servers
 from pipeline.config import environment_name
 
@@ -49,7 +49,7 @@ def main() -> None:
         settings = {environment_name("collector", "keys_file"): str(keys)}
         address = start_collector(servers, bootstrap, min(os.sched_getaffinity(0)), settings)
         summary = asyncio.run(measure(address, keys, arguments))
-    sys.stdout.write(json.dumps({"machine": machine(), **summary}) + "\n")
+    sys.stdout.write(json.dumps({**origin(), **summary}) + "\n")
     sys.exit(0 if summary["is_fair"] else 1)
 
 

@@ -22,7 +22,7 @@ import orjson
 import psutil
 
 from bench.arguments import whole
-from bench.run import machine
+from bench.run import origin
 from bench.servers import Servers
 from pipeline.cli.feeding import open_importer
 from pipeline.config import Settings, spare_collections
@@ -57,7 +57,7 @@ def main() -> None:
                 known = best.get(str(number))
                 if known is None or measured["events_per_second"] > known["events_per_second"]:
                     best[str(number)] = measured
-    sys.stdout.write(json.dumps({"machine": machine(), "by_processes": best}) + "\n")
+    sys.stdout.write(json.dumps({**origin(), "by_processes": best}) + "\n")
 
 
 def _write(path: Path, customers: int, copies: int) -> None:

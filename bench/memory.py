@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from bench.arguments import whole
-from bench.run import machine
+from bench.run import origin
 from bench.servers import end_with_children
 from pipeline.cli.runfile import read_run
 
@@ -68,7 +68,7 @@ def main() -> None:
         taken, most, cpu = peak.parts[name] / 2**20, peak.each[name] / 2**20, peak.cpu_s.get(name, 0.0)
         sys.stderr.write(f"{name:12} {taken:6.0f} MiB (at most {most:.0f}), {cpu:.0f} s of CPU\n")
     said = {
-        "machine": machine(),
+        **origin(),
         "seconds": round(seconds),
         "peak_at_second": round(peak.at_s),
         "peak_pss_mib": round(peak.bytes / 2**20),

@@ -23,7 +23,7 @@ from typing import Any, Final
 import psutil
 
 from bench.arguments import whole
-from bench.run import machine
+from bench.run import origin
 from bench.servers import Servers
 from bench.shapes import Shop
 from pipeline.cli.clickhouse import Warehouse
@@ -85,7 +85,7 @@ def main() -> None:
         results = list(timed(analyst, warehouse, blocks, asked.runs))
         sizes = analyst.rows("SELECT count() AS n, uniqExact(customer_uid) AS c FROM v_touchpoints")[0]
     slow = [row for row in results if row["seconds"] > ENOUGH_SECONDS]
-    told = {"machine": machine(), "touchpoints": int(sizes["n"]), "customers": int(sizes["c"]), "queries": results}
+    told = {**origin(), "touchpoints": int(sizes["n"]), "customers": int(sizes["c"]), "queries": results}
     sys.stdout.write(json.dumps({**told, "slow": len(slow)}) + "\n")
 
 

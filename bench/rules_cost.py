@@ -22,7 +22,7 @@ import psutil
 from bench.arguments import whole
 from bench.events import encoded_events
 from bench.profile_work import Costs, Outside, chunks_of
-from bench.run import machine
+from bench.run import origin
 from bench.servers import Servers
 from bench.shapes import IDENTITY
 from pipeline.config import ClickHouseSettings, StitchingSettings
@@ -107,7 +107,7 @@ def main() -> None:
         "worker_cpu": round(seconds["with"]["worker"] / seconds["without"]["worker"], 3),
         "wall": round(seconds["with"]["wall"] / seconds["without"]["wall"], 3),
     }
-    told = {"machine": machine(), "events": arguments.events, "customers": arguments.customers, "seconds": seconds}
+    told = {**origin(), "events": arguments.events, "customers": arguments.customers, "seconds": seconds}
     sys.stdout.write(json.dumps({**told, "ratio": ratio}) + "\n")
 
 

@@ -6,6 +6,8 @@ in the warehouse to the moment the last event is. Start of processes and imports
 """
 
 import json
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -177,6 +179,25 @@ def _plain(schema: Any) -> Any:
     if isinstance(schema, Mapping):
         return {name: _plain(value) for name, value in schema.items() if name != "logicalType"}
     return [_plain(value) for value in schema] if isinstance(schema, list | tuple) else schema
+
+
+def origin() -> dict[str, str]:
+    """Name what was measured, and what it was measured on, for a line that is kept."""
+    return {"machine": machine(), "revision": revision()}
+
+
+def revision() -> str:
+    """Name the commit of this checkout, with `-dirty` where files differ from it; empty where there is no git."""
+    if not shutil.which("git"):
+        return ""
+    told = subprocess.run(
+        ("git", "describe", "--always", "--dirty", "--exclude=*"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip()
 
 
 def machine() -> str:
