@@ -15,7 +15,17 @@ class InputError(ProducerError):
 
 
 class BrokerUnavailableError(ProducerError):
-    """Kafka did not take records for longer than we retry; sending the same input again stores nothing twice."""
+    """
+    Kafka did not take records for longer than we retry; sending the same input again stores nothing twice.
+
+    Args:
+        fault: What Kafka does not do.
+        remedy: What a person can do about it; nothing where a program tries again by itself.
+    """
+
+    def __init__(self, fault: str, remedy: str = "") -> None:
+        super().__init__(f"{fault}; {remedy}" if remedy else fault)
+        self.fault = fault
 
 
 class ConsumersStalledError(ProducerError):

@@ -186,8 +186,8 @@ class Feeder:
 
     def _check(self) -> None:
         if self._failure is not None:
-            what = f"does not take records ({self.delivered} are delivered)"
-            raise unavailable(self._kafka.bootstrap, what, self._failure)
+            so_far = f"{self.delivered} are delivered; "
+            raise unavailable(self._kafka.bootstrap, "does not take records", self._failure, so_far)
 
     def _await_room(self, target: Target, size: int) -> None:
         self.flush()

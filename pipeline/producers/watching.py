@@ -106,12 +106,12 @@ class GroupWatcher:
             time.sleep(_RETRY_PAUSE_S)
 
 
-def unavailable(bootstrap: str, what: str, error: object) -> BrokerUnavailableError:
-    """Return the error that tells what Kafka does not do, and what to do about it."""
+def unavailable(bootstrap: str, what: str, error: object, so_far: str = "") -> BrokerUnavailableError:
+    """Return the error that tells what Kafka does not do, how far it got, and what to do about it."""
     told = error.str() if isinstance(error, KafkaError) else str(error)
     return BrokerUnavailableError(
-        f"Kafka at {bootstrap} {what}: {told}; check that it runs (`throughline status`), then send the same input "
-        "again: nothing is stored twice"
+        f"Kafka at {bootstrap} {what}: {told}",
+        f"{so_far}check that it runs (`throughline status`), then send the same input again: nothing is stored twice",
     )
 
 

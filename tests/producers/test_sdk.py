@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from pipeline.contracts.touchpoint import decode_touchpoint, parse_touchpoint
@@ -25,6 +26,8 @@ from pipeline.producers import (
 )
 from pipeline.producers import touchpoints as builders
 from pipeline.producers.errors import ProducerError
+from pipeline.producers.sdk.kafka_sink import KafkaSink
+from pipeline.producers.sdk.outcomes import SinkAwayError
 from pipeline.producers.touchpoints import email, money, order_placed, support_escalated, web_page_viewed
 from pipeline.producers.touchpoints.building import new_id
 from tests.embedded.servers import BrokerServer
@@ -322,3 +325,13 @@ def test_an_address_that_is_none_is_told() -> None:
     for wrong in ("localhost", "ftp://host:1", "file:///x"):
         with pytest.raises(ValueError, match="neither a collector"):
             Throughline(wrong)
+
+
+def test_a_kafka_that_is_away_is_told_as_what_the_client_waits_for_and_not_as_work_for_a_person() -> None:
+    sink = KafkaSink("127.0.0.1:1", SendSettings(patience=timedelta(seconds=1)))
+    with pytest.raises(SinkAwayError) as away:
+        sink.deliver([orjson.dumps(page_viewed(1))], 0)
+    sink.close()
+    assert "Kafka at 127.0.0.1:1 does not" in str(away.value)
+    assert "sent again by themselves" in str(away.value)
+    assert "send the same input again" not in str(away.value)

@@ -11,7 +11,7 @@ import orjson
 
 from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.touchpoint import encode_touchpoint, parse_touchpoint
-from pipeline.producers.errors import ProducerError
+from pipeline.producers.errors import BrokerUnavailableError, ProducerError
 from pipeline.producers.feeder import Feeder
 from pipeline.producers.sdk.outcomes import Delivery, SinkAwayError
 from pipeline.producers.sdk.settings import SendSettings
@@ -51,6 +51,9 @@ class KafkaSink:
                 self._feeder.send(encode_touchpoint(event))
                 deliveries.append(Delivery(event["id"], "accepted"))
             self._feeder.flush()
+        except BrokerUnavailableError as error:
+            self._give_up()
+            raise SinkAwayError(f"{error.fault}; they are sent again by themselves") from error
         except ProducerError as error:
             self._give_up()
             raise SinkAwayError(str(error)) from error
