@@ -67,7 +67,9 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry(PARTS, "worker", "worker", "Run one worker in the foreground."),
     "collect": Entry(PARTS, "collect", "collect", "Run the HTTP collector in the foreground."),
     "migrate": Entry(PARTS, "migrate", "migrate", "Create or update the tables and views of the warehouse."),
-    "topics": Entry(PARTS, "topics", "topics", "Show or create the Kafka topics."),
+    "topics": Entry(
+        PARTS, "topics", "topics", "Show or create the Kafka topics, give them more partitions, or other settings."
+    ),
     "schemas": Entry(PARTS, "schemas", "schemas", "Show the Avro schemas of the touchpoints."),
     "settings": Entry(PARTS, "settings", "settings", "Show every setting with its value, default and meaning."),
 }

@@ -1,18 +1,31 @@
 """`throughline topics`: the Kafka topics that the pipeline reads and writes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not marked as exported
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from pipeline.cli.errors import CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.reach import part_settings, reach
-from pipeline.cli.topics_plan import GROWING, TIMEOUT_S, differences, plan_topics, settings_there
+from pipeline.cli.topics_plan import (
+    GROWING,
+    TIMEOUT_S,
+    changes_of_settings,
+    differences,
+    plan_topics,
+    replicas_there,
+    settings_there,
+)
 from pipeline.cli.watermarks import Watermarks
 from pipeline.config_kafka import KafkaSettings
 from pipeline.contracts.topics import CX_SIGNALS, JOURNEYS_UPDATED, STITCH_DIRTY, TOUCHPOINT_TOPICS
@@ -21,11 +34,14 @@ from pipeline.embedded.mock_cluster import is_embedded_log
 
 @click.group(
     epilog=examples(
-        "throughline topics list", "throughline topics create --dry-run", "throughline topics grow --partitions 12"
+        "throughline topics list",
+        "throughline topics create --dry-run",
+        "throughline topics grow --partitions 12",
+        "THROUGHLINE_KAFKA__RETENTION=14d throughline topics alter --dry-run",
     )
 )
 def topics() -> None:
-    """Show or create the Kafka topics, or give them more partitions."""
+    """Show or create the Kafka topics, give them more partitions, or other settings."""
 
 
 @topics.command("list", epilog=examples("throughline topics list", "throughline topics list --json"))
@@ -86,6 +102,8 @@ def create_topics(invocation: Invocation, *, dry_run: bool, as_json: bool) -> No
     click.echo(f"{len(there)} topics were there already")
     for name, told in differing.items():
         click.echo(f"left as it is: {name} has {'; '.join(told)}", err=True)
+    if differing:
+        click.echo("`throughline topics grow` gives them partitions, `throughline topics alter` settings", err=True)
 
 
 @topics.command(
@@ -121,6 +139,50 @@ def grow_topics(invocation: Invocation, *, partitions: int, dry_run: bool, as_js
         click.echo(f"{len(there) - len(growing)} topics have {partitions} partitions or more already")
 
 
+@topics.command(
+    "alter",
+    epilog=examples(
+        "THROUGHLINE_KAFKA__RETENTION=14d throughline topics alter --dry-run",
+        "THROUGHLINE_KAFKA__RETENTION=14d throughline topics alter",
+    ),
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@shared
+def alter_topics(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
+    """
+    Give topics that exist the retention, cleanup policy, size and in-sync replicas of the settings.
+
+    While everything runs; it holds at once. Records that are older than a shorter retention go, also those that nobody
+    has landed yet. Partitions are for `throughline topics grow`, replicas for Kafka's own tools.
+    """
+    kafka = part_settings(invocation).kafka
+    wanted = {topic.topic: topic for topic in plan_topics(kafka)}
+    with Watermarks(kafka.bootstrap) as watermarks:
+        there = watermarks.partitions(wanted)
+        if is_embedded_log(watermarks.log_id()):
+            raise CommandError(
+                "the embedded broker's topics have no settings: its log is as long as its memory",
+                where=kafka.bootstrap,
+                remedy="`throughline down`, then `throughline up` with THROUGHLINE_EMBEDDED__PARTITION_BYTES",
+            )
+    settings = settings_there(kafka.bootstrap, there)
+    altered = {
+        name: changes for name in there if (changes := changes_of_settings(wanted[name], settings.get(name, {})))
+    }
+    _refuse_too_few_replicas(kafka, altered)
+    if altered and not dry_run:
+        _alter(kafka.bootstrap, altered)
+    if as_json:
+        print_json({"altered": {} if dry_run else altered, "differing": altered, "there": sorted(there)})
+        return
+    for name, changes in altered.items():
+        told = "; ".join(f"{setting} {settings[name][setting]} to {value}" for setting, value in changes.items())
+        click.echo(f"{'would alter' if dry_run else 'altered'} {name}: {told}")
+    if len(there) > len(altered):
+        click.echo(f"{len(there) - len(altered)} topics are as the settings say already")
+
+
 def _names(missing: list[NewTopic]) -> list[Any]:
     return [topic.topic for topic in missing]
 
@@ -151,6 +213,45 @@ def _grow(bootstrap: str, names: Iterable[str], partitions: int) -> None:
         except KafkaException as error:
             raise CommandError(
                 f"topic {name} cannot be given {partitions} partitions: {error.args[0].str()}",
+                where=bootstrap,
+                remedy="check the rights of this user",
+            ) from error
+
+
+def _refuse_too_few_replicas(kafka: KafkaSettings, altered: Mapping[str, Mapping[str, str]]) -> None:
+    """Kafka takes more in-sync replicas than there are, and then not a record more."""
+    asking = [name for name, changes in altered.items() if "min.insync.replicas" in changes]
+    replicas = replicas_there(kafka.bootstrap) if asking else {}
+    few = [name for name in asking if replicas[name] < kafka.min_insync_replicas]
+    if few:
+        raise CommandError(
+            f"{', '.join(few)}: {min(replicas[name] for name in few)} replicas, of which "
+            f"{kafka.min_insync_replicas} are to be in sync: nothing could be written any more; nothing was altered",
+            where=kafka.bootstrap,
+            remedy="give the topics more replicas with Kafka's own tools (kafka-reassign-partitions), or set "
+            "THROUGHLINE_KAFKA__MIN_INSYNC_REPLICAS",
+        )
+
+
+def _alter(bootstrap: str, altered: Mapping[str, Mapping[str, str]]) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    resources = [
+        ConfigResource(
+            "topic",
+            name,
+            incremental_configs=[
+                ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+                for setting, value in changes.items()
+            ],
+        )
+        for name, changes in altered.items()
+    ]
+    for resource, future in admin.incremental_alter_configs(resources, request_timeout=TIMEOUT_S).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            raise CommandError(
+                f"the settings of topic {resource.name} cannot be altered: {error.args[0].str()}",
                 where=bootstrap,
                 remedy="check the rights of this user",
             ) from error

@@ -2,7 +2,7 @@
 The topics as they should be, and what differs in those that are there.
 
 One rule: nothing that exists is changed in passing. What differs is told; more partitions are an order of their own,
-and everything else is for Kafka's own tools.
+and so are other settings. Replicas are for Kafka's own tools.
 """
 
 from collections.abc import Iterable, Mapping
@@ -57,16 +57,31 @@ def settings_there(bootstrap: str, names: Iterable[str]) -> dict[str, dict[str, 
     return found
 
 
+def replicas_there(bootstrap: str) -> dict[str, int]:
+    """Return of every topic how many replicas its partitions have, of the partition with the fewest."""
+    listed = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=TIMEOUT_S).topics
+    return {
+        name: min((len(partition.replicas) for partition in topic.partitions.values()), default=0)
+        for name, topic in listed.items()
+    }
+
+
 def differences(wanted: NewTopic, partitions: int, settings: Mapping[str, str]) -> list[str]:
     """Return in words what differs between a topic as it should be and as it is (pure)."""
     told = []
     if partitions != wanted.num_partitions:
         told.append(f"{partitions} partitions, the settings say {wanted.num_partitions}")
-    for name, value in (wanted.config or {}).items():
-        there = settings.get(name)
-        if there is not None and set(there.split(",")) != set(value.split(",")):
-            told.append(f"{name} {there}, the settings say {value}")
-    return told
+    changes = changes_of_settings(wanted, settings)
+    return told + [f"{name} {settings[name]}, the settings say {value}" for name, value in changes.items()]
+
+
+def changes_of_settings(wanted: NewTopic, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of a topic that are there and other than they should be, as they should be (pure)."""
+    return {
+        name: value
+        for name, value in (wanted.config or {}).items()
+        if name in settings and set(settings[name].split(",")) != set(value.split(","))
+    }
 
 
 def _new(kafka: KafkaSettings, name: str, config: dict[str, str]) -> NewTopic:

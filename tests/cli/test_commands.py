@@ -102,7 +102,9 @@ def test_where_nothing_runs_it_says_so_and_how_to_start(command: Command, argume
     assert "throughline up" in outcome.err
 
 
-@pytest.mark.parametrize("part", [("topics", "create"), ("topics", "grow", "--partitions", "9"), ("migrate",)])
+@pytest.mark.parametrize(
+    "part", [("topics", "create"), ("topics", "grow", "--partitions", "9"), ("topics", "alter"), ("migrate",)]
+)
 def test_a_named_folder_where_nothing_runs_is_never_taken_for_the_servers_of_the_settings(
     command: Command, here: Path, part: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Topics as the settings say, on Apache Kafka; what exists is left alone, said, and grown on order."""
+"""Topics as the settings say, on Apache Kafka; what exists is left alone, said, and grown or altered on order."""
 
 import json
 import time
@@ -57,7 +57,9 @@ def await_topics(bootstrap: str) -> None:
         time.sleep(0.05)
 
 
-def test_topics_are_made_left_alone_and_grown(apache: Apache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_topics_are_made_left_alone_grown_and_altered(
+    apache: Apache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("THROUGHLINE_KAFKA__BOOTSTRAP", apache.bootstrap)
     monkeypatch.setenv("THROUGHLINE_KAFKA__PARTITIONS", "2")
     monkeypatch.setenv("THROUGHLINE_KAFKA__JOURNEYS_CLEANUP_POLICY", "compact,delete")
@@ -71,6 +73,7 @@ def test_topics_are_made_left_alone_and_grown(apache: Apache, tmp_path: Path, mo
     try:
         assert set(json.loads(topics("create", "--json").out)["created"]) == set(TOPICS)
         await_topics(apache.bootstrap)
+        before = settings_there(apache.bootstrap, TOPICS)
         monkeypatch.setenv("THROUGHLINE_KAFKA__PARTITIONS", "3")
         monkeypatch.delenv("THROUGHLINE_KAFKA__JOURNEYS_CLEANUP_POLICY")
         again = topics("create")
@@ -83,6 +86,26 @@ def test_topics_are_made_left_alone_and_grown(apache: Apache, tmp_path: Path, mo
         assert listed == {**dict.fromkeys(TOPICS, 3), JOURNEYS_UPDATED: 2, CX_SIGNALS: 2}
         assert "it was missing" not in apache.log, "Kafka calls every partition that comes a missing one, as an error"
         assert "10 topics have 2 partitions or more already" in topics("grow", "--partitions", "2").out
+        assert "`throughline topics alter` settings" in again.err
+        monkeypatch.setenv("THROUGHLINE_KAFKA__RETENTION", "2d")
+        said = topics("alter", "--dry-run").out
+        assert f"would alter touchpoints.web: retention.ms {7 * 86_400_000} to {2 * 86_400_000}" in said
+        assert settings_there(apache.bootstrap, TOPICS)["touchpoints.web"]["retention.ms"] == str(7 * 86_400_000)
+        assert set(json.loads(topics("alter", "--json").out)["altered"]) == {*TOPICS} - {STITCH_DIRTY}
+        there = settings_there(apache.bootstrap, TOPICS)
+        assert {there[name]["retention.ms"] for name in TOUCHPOINT_TOPICS} == {str(2 * 86_400_000)}
+        assert (there[JOURNEYS_UPDATED]["cleanup.policy"], there["touchpoints.web"]["max.message.bytes"]) == (
+            "compact",
+            before["touchpoints.web"]["max.message.bytes"],
+        )
+        assert "12 topics are as the settings say already" in topics("alter").out
+        # Kafka would take this, and no record after it.
+        monkeypatch.setenv("THROUGHLINE_KAFKA__REPLICATION", "3")
+        monkeypatch.setenv("THROUGHLINE_KAFKA__MIN_INSYNC_REPLICAS", "2")
+        refused = run_here("topics", "alter")
+        assert refused.code == 1
+        assert "1 replicas, of which 2 are to be in sync" in refused.err
+        assert settings_there(apache.bootstrap, TOPICS)["touchpoints.web"]["min.insync.replicas"] == "1"
     finally:
         # The broker is shared: whoever comes next finds none of these.
         admin = AdminClient({"bootstrap.servers": apache.bootstrap, "log_level": 0})
@@ -99,5 +122,6 @@ def test_the_embedded_broker_says_how_it_gets_more_partitions(
     refused = run_here("topics", "grow", "--partitions", "8")
     assert refused.code == 1
     assert "THROUGHLINE_KAFKA__PARTITIONS" in refused.err
+    assert "THROUGHLINE_EMBEDDED__PARTITION_BYTES" in run_here("topics", "alter").err
     # It does not tell its topics' settings either, and needs none of ours.
     assert run_here("topics", "create", "--dry-run").code == 0
