@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # Each starts a broker and a warehouse of its own and waits for them a third of the time, so one more than two cores pays.
 TEST_PROCESSES ?= 3
 
-.PHONY: help setup demo test check format render lock kafka registry peers bench convergence properties model clean outage kills fuzz clients chaos chaos-night chaos-recovery quiet
+.PHONY: help setup demo test check format render lock kafka registry peers bench convergence properties model clean outage kills fuzz clients chaos chaos-migrations chaos-night chaos-recovery quiet
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,9 @@ chaos: kafka ## faults on Apache Kafka with a ledger and a checker, about 3 minu
 
 chaos-recovery: kafka ## kill and freeze the parts one by one, and fail where a recovery passes its limit (about 4 minutes)
 	@$(BIN)/python -m tests.chaos --recovery $(ARGS)
+
+chaos-migrations: setup ## kill migrations at every statement, on their way from an earlier release and from nothing (ten minutes or more)
+	@$(BIN)/python -m tests.chaos.dying $(ARGS)
 
 chaos-night: kafka registry ## the same for hours: SEEDS=100 from SEED=1 on
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),100)
