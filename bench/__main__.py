@@ -19,7 +19,7 @@ from typing import Any
 from clickhouse_connect.driver.exceptions import Error as DriverError
 from confluent_kafka import KafkaException
 
-from bench.arguments import require_kafka, whole
+from bench.arguments import WithDefaults, require_kafka, whole
 from bench.contestants import BROKERS, EMBEDDED, KAFKA, OURS, PEERS
 from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting, most_in_a_batch
@@ -201,7 +201,7 @@ def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshn
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=WithDefaults)
     add = parser.add_argument
     add("--broker", choices=BROKERS, default=EMBEDDED, help="kafka needs `make kafka`, and admits all peers")
     add("--only", dest="contestants", nargs="+", choices=[*OURS, *PEERS], help="default: all")
@@ -219,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         help="processes of each role of ours, and of peers that can share work",
     )
-    add("--rounds", type=whole(1), default=3)
+    add("--rounds", type=whole(1), default=3, help="how often each has its turn; medians are told")
     add("--rate", type=whole(1), default=1_000, help="events a second at which freshness is measured")
     add("--seconds", type=whole(0), default=30, help="how long freshness is measured; 0: not at all")
     return parser

@@ -8,6 +8,16 @@ from pipeline.config import load_settings
 from pipeline.embedded.kafka.jars import KafkaMissing, find_java, jars_folder, require_jars
 
 
+class WithDefaults(argparse.HelpFormatter):
+    """Help that says what is taken where nothing is said."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        said = action.help or ""
+        if "default" in said or action.default in (None, False, argparse.SUPPRESS) or action.default == []:
+            return said
+        return f"{said} (default: %(default)s)"
+
+
 def whole(least: int) -> Callable[[str], int]:
     """Return a type of arguments: whole numbers from `least` on."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.arguments import require_kafka, whole
+from bench.arguments import WithDefaults, require_kafka, whole
 from bench.contestants import BROKERS, EMBEDDED, KAFKA
 from bench.events import encoded_events
 from bench.field import LEAST_EVENTS, Field, Setting
@@ -172,16 +172,16 @@ def draw() -> None:
 
 def main() -> None:
     """Measure the curves that are asked for, and draw all."""
-    parser = argparse.ArgumentParser(prog="python -m bench.curves", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.curves", description=__doc__, formatter_class=WithDefaults)
     add = parser.add_argument
-    add("--only", nargs="+", choices=list(CURVES), default=list(CURVES))
-    add("--broker", choices=BROKERS, default=EMBEDDED)
-    add("--partitions", type=whole(1), default=32)
+    add("--only", nargs="+", choices=list(CURVES), default=list(CURVES), help="curves; default: all")
+    add("--broker", choices=BROKERS, default=EMBEDDED, help="kafka needs `make kafka`")
+    add("--partitions", type=whole(1), default=32, help="of each topic")
     add(
         "--events", type=whole(LEAST_EVENTS), default=200_000, help="events of a point; 1,000,000 for as many customers"
     )
-    add("--rounds", type=whole(1), default=1)
-    add("--rates", type=whole(1), nargs="+", default=[100, 1_000, 5_000, 10_000])
+    add("--rounds", type=whole(1), default=1, help="runs of a point, of which the middle one is kept")
+    add("--rates", type=whole(1), nargs="+", default=[100, 1_000, 5_000, 10_000], help="events a second, for freshness")
     add("--seconds", type=whole(1), default=20, help="how long freshness is measured at a rate")
     add("--customers", type=whole(1), default=CUSTOMERS, help="people of whom events are offered, for freshness")
     add("--draw", action="store_true", help="only draw what was measured before")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.arguments import positive, whole
+from bench.arguments import WithDefaults, positive, whole
 from bench.costs import Cost, Costs
 
 COSTS = Path(__file__).parents[1] / "docs" / "benchmarks" / "costs.json"
@@ -149,10 +149,10 @@ def lines(costs: Costs, load: Load, cluster: Cluster) -> Iterator[str]:
 
 def main() -> int:
     """Print the calculation; exit 1 if the cluster does not carry the load."""
-    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__, formatter_class=WithDefaults)
     add = parser.add_argument
     add("--costs", type=Path, default=COSTS, help="a line of `python -m bench.costs`")
-    add("--events-a-day", type=positive, default=1e9)
+    add("--events-a-day", type=positive, default=1e9, help="what comes in a day")
     add("--peak", type=positive, default=3.0, help="the busiest minute over the average")
     add("--history", type=positive, default=50.0, help="touchpoints that a customer has")
     add(
@@ -161,11 +161,11 @@ def main() -> int:
         default=1.0,
         help="events of one customer that are stitched together",
     )
-    add("--land", type=whole(1), default=4, help="workers")
-    add("--stitch", type=whole(1), default=24, help="workers")
-    add("--partitions", type=whole(1), default=48)
-    add("--shards", type=whole(1), default=1)
-    add("--shard-cores", type=whole(1), default=32)
+    add("--land", type=whole(1), default=4, help="LAND workers")
+    add("--stitch", type=whole(1), default=24, help="STITCH workers")
+    add("--partitions", type=whole(1), default=48, help="of each topic")
+    add("--shards", type=whole(1), default=1, help="warehouses that know nothing of each other")
+    add("--shard-cores", type=whole(1), default=32, help="cores of each warehouse")
     add("--utilisation", type=positive, default=0.6, help="share of a core that may be used")
     given = parser.parse_args()
     load = Load(given.events_a_day, given.peak, given.history, given.coalesced)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bench.arguments import whole
+from bench.arguments import WithDefaults, whole
 
 SHARDS, REPLICAS, IDENTIFIERS, LANDINGS, STITCHERS = 3, 2, 4, 5, 2
 CRASH = 0.03
@@ -157,9 +157,9 @@ def count(variant: str, schedules: int, seed: int = 1) -> int:
 
 def main() -> int:
     """Run all variants; exit 1 if the sound one diverges or a broken one is not caught."""
-    parser = argparse.ArgumentParser(prog="python -m bench.shards", description=__doc__)
-    parser.add_argument("--schedules", type=whole(1), default=5_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = argparse.ArgumentParser(prog="python -m bench.shards", description=__doc__, formatter_class=WithDefaults)
+    parser.add_argument("--schedules", type=whole(1), default=5_000, help="of each variant")
+    parser.add_argument("--seed", type=int, default=1, help="of the first schedule")
     given = parser.parse_args()
     is_right = True
     for variant, meaning in VARIANTS.items():

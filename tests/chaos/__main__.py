@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from bench.arguments import not_negative, positive, require_kafka, whole
+from bench.arguments import WithDefaults, not_negative, positive, require_kafka, whole
 from bench.servers import end_with_children
 from pipeline.cli.errors import CommandError
 from tests.chaos import limits
@@ -90,9 +90,21 @@ def _word(result: dict[str, Any]) -> str:
     return "; ".join(words)
 
 
+def _counts(result: dict[str, Any]) -> str:
+    """Say what was counted: a word alone does not tell of how much it speaks."""
+    if "error" in result:
+        return ""
+    counts = ", ".join(f"{name} {result[name]}" for name in COUNTS)
+    return f" ({counts}; {result['acknowledged']:,} records acknowledged, {result['touchpoints']:,} touchpoints)"
+
+
 def the_parser() -> argparse.ArgumentParser:
     """Return what reads the words of the command."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Faults on Apache Kafka, and a checker.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description="Faults on Apache Kafka, and a checker. `docs/chaos.md` says how to read the result.",
+        formatter_class=WithDefaults,
+    )
     parser.add_argument("--seed", type=int, default=1, help="first seed")
     parser.add_argument("--seeds", type=whole(1), default=1, help="how many seeds, one after the other")
     parser.add_argument("--rate", type=positive, default=100.0, help="records a second")
@@ -100,7 +112,12 @@ def the_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stitch", type=whole(0), default=0, help="stitching workers; 0: as the seed says")
     parser.add_argument("--brokers", type=int, choices=[0, 1, 3], default=0, help="0: as the seed says")
     parser.add_argument("--faults", type=faults, default=[], help="these instead: `kill land,freeze warehouse:60`")
-    parser.add_argument("--rest", type=not_negative, default=None, help="seconds from the end of a fault to the next")
+    parser.add_argument(
+        "--rest",
+        type=not_negative,
+        default=None,
+        help=f"seconds from the end of a fault to the next (default: {REST_S:g}, {limits.REST_S:g} with --recovery)",
+    )
     parser.add_argument("--recovery", action="store_true", help="measure recoveries, and fail where one passes a limit")
     parser.add_argument("--limits", type=limits.limits, default=limits.Limits(), help="others: `first_row_s=12,…`")
     parser.add_argument("--keep", type=keeping, help="leave logs and ledgers in this folder")
@@ -124,7 +141,7 @@ def main(words: Iterable[str]) -> int:
     results: list[dict[str, Any]] = []
     for plan in plans:
         results.append(_result(plan))
-        say(f"seed {plan.seed}: {_word(results[-1]) or 'clean'}")
+        say(f"seed {plan.seed}: {_word(results[-1]) or 'clean'}{_counts(results[-1])}")
     clean = all(result["clean"] for result in results)
     sums = {name: sum(result.get(name, 0) for result in results) for name in (*COUNTS, "acknowledged", "seconds")}
     click.echo(json.dumps({"clean": clean, **sums, "seeds": results}))

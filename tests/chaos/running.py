@@ -131,6 +131,7 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
         if plan.keep:
             keep_logs(field, plan.keep / f"seed-{plan.seed}")
             (plan.keep / f"seed-{plan.seed}" / "samples.json").write_text(json.dumps(asdict(samples)))
+    say(f"  checking {len(seen.log):,} records against the ledger, a calm run and the oracle")
     evidence = evidence_of(seen, load.attempts, account, tally)
     verdict = judge(evidence, oracle_rules(IDENTITY).naming)
     slow = [] if plan.limits is None else passed(figures, plan.limits)
