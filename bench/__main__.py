@@ -31,6 +31,8 @@ from pipeline.config import SettingsError, environment_name, load_settings
 
 ROLES = {"ours": ("land", "stitch"), "bound": ("land",)}
 PARTITIONS = {"embedded": 32, "kafka": 8}
+# Between two or three INSERTs lies what writing them took, and not what making them did.
+ENOUGH_INSERTS = 5
 
 
 @dataclass
@@ -98,10 +100,17 @@ class Comparison:
         ratios = [ours[number].whole_per_second / theirs[number].whole_per_second for number in rounds]
         return round(statistics.median(ratios), 2) if ratios else 0.0
 
-    def cpu_ratio(self, name: str) -> float:
-        """Return theirs over ours in CPU time an event, of the medians; 0 if one is unknown."""
+    def cpu_ratio(self, name: str) -> float | None:
+        """Return theirs over ours in CPU time an event, of the medians; None if one is unknown."""
         ours, theirs = self.median("ours", "whole_cpu_us"), self.median(name, "whole_cpu_us")
-        return round(theirs / ours, 2) if ours and theirs else 0.0
+        return round(theirs / ours, 2) if ours and theirs else None
+
+    def few_inserts(self) -> dict[str, int]:
+        """Return whose speed rests on few INSERTs, and on how many: those lie as close together as the work before."""
+        least = {
+            name: min(run.inserts for run in runs.values()) for name, runs in self.results.items() if name in PEERS
+        }
+        return {name: inserts for name, inserts in least.items() if inserts < ENOUGH_INSERTS}
 
 
 def why_absent(name: str, broker: str, events: int) -> str:
@@ -155,6 +164,8 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit, DriverError, KafkaException, RuntimeError, ValueError, OSError) as error:
         comparison.is_whole = False
         say(f"ended early, the last line has what was measured until then: {type(error).__name__} {error}"[:300])
+    for name, inserts in comparison.few_inserts().items():
+        say(f"{name} wrote what was measured with {inserts} INSERTs: its speed tells little; give more --events")
     if "ours" in comparison.results:
         say("seconds of our workers, last round: " + _spent(list(comparison.results["ours"].values())[-1]))
     sys.stdout.write(json.dumps(summary(comparison, arguments, fresh) | {"most_in_a_batch": batch}) + "\n")
@@ -180,6 +191,7 @@ def summary(comparison: Comparison, arguments: argparse.Namespace, fresh: Freshn
         "ratio": {name: comparison.ratio(name) for name in peers if "ours" in comparison.results},
         "cpu_ratio": {name: comparison.cpu_ratio(name) for name in peers if "ours" in comparison.results},
         "absent": comparison.absent,
+        "few_inserts": comparison.few_inserts(),
         "peak_pss_bytes": round(
             max((run.peak_pss_bytes for run in comparison.results.get("ours", {}).values()), default=0)
         ),

@@ -72,11 +72,13 @@ class Span:
         started: When the warm-up was through.
         ended: When the last event was through.
         events: How many came in between.
+        batches: In how many pieces; of two or three of them the time tells little.
     """
 
     started: float
     ended: float
     events: int
+    batches: int = 0
 
     def rate(self, ended: float = 0.0) -> float:
         """Events a second, until a later end if one is given."""
@@ -106,7 +108,7 @@ def measured(batches: list[tuple[float, int]], events: int) -> Span:
         raise ValueError(
             f"{events} events are too few: all of them came with the warm-up; give --events a larger number"
         )
-    return Span(batches[warm][0], batches[last][0], through[last] - through[warm])
+    return Span(batches[warm][0], batches[last][0], through[last] - through[warm], last - warm)
 
 
 class Field:

@@ -46,6 +46,7 @@ class Result:
         cpu_us: CPU microseconds an event, by process, broker and warehouse among them.
         seconds: Where the time of our workers went, by role and part.
         visits: How many visits a peer found, and how many there are.
+        inserts: With how many INSERTs a peer wrote what was measured; 0 where nobody looked.
     """
 
     landed_per_second: float
@@ -54,6 +55,7 @@ class Result:
     cpu_us: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     visits: tuple[int, int] = (0, 0)
+    inserts: int = 0
 
     @property
     def whole_cpu_us(self) -> float:
@@ -163,8 +165,9 @@ def run_peer(field: Field, name: str) -> Result:
             lane.start(f"{name}-{number}", [*command, *job], {"PYTHONPATH": str(ROOT)})
         meter = Meter(field.servers, events)
         meter.wait(lambda: lane.written() >= events, lane.written)
-        rate = measured(lane.batches(PEER_BATCHES), events).rate()
-        return Result(rate, 0.0, meter.peak_pss_bytes, meter.cpu_us(), visits=lane.visits())
+        span = measured(lane.batches(PEER_BATCHES), events)
+        cpu_us = meter.cpu_us()
+        return Result(span.rate(), 0.0, meter.peak_pss_bytes, cpu_us, visits=lane.visits(), inserts=span.batches)
 
 
 def write_schemas(folder: Path) -> None:

@@ -10,6 +10,7 @@ from bench import __main__ as bench
 from bench.arguments import positive
 from bench.contestants import EMBEDDED
 from bench.field import LEAST_EVENTS
+from bench.run import Result
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
@@ -98,3 +99,16 @@ def test_who_could_not_be_measured_is_named_and_the_run_is_not_whole(monkeypatch
     comparison = bench.Comparison("embedded", 20_000)
     comparison.run(None, "plain", 1)  # type: ignore[arg-type]  # nothing of the field is looked at
     assert (comparison.is_whole, comparison.absent) == (False, {"plain": "10000 events are too few"})
+
+
+def test_a_speed_that_rests_on_few_inserts_is_told_and_cpu_that_nobody_saw_is_not_a_number() -> None:
+    comparison = bench.Comparison(EMBEDDED, 60_000)
+    ours = Result(6_000.0, 3_000.0, cpu_us={"land-1": 20.0})
+    comparison.results = {
+        "ours": {1: ours},
+        "bytewax": {1: Result(60_000.0, inserts=1)},
+        "faust": {1: Result(3_000.0, cpu_us={"faust-1": 60.0}, inserts=bench.ENOUGH_INSERTS)},
+    }
+    assert comparison.few_inserts() == {"bytewax": 1}
+    assert comparison.cpu_ratio("bytewax") is None
+    assert comparison.cpu_ratio("faust") == 3.0

@@ -9,6 +9,7 @@ def test_the_first_tenth_is_the_warm_up() -> None:
     span = measured([(10.0, 50), (12.0, 60), (20.0, 490), (22.0, 400)], 1_000)
     assert (span.started, span.ended, span.events) == (12.0, 22.0, 890)
     assert span.rate() == 89.0
+    assert span.batches == 2
 
 
 def test_a_later_end_makes_it_slower() -> None:
