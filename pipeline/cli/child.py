@@ -134,6 +134,8 @@ class Child:
             self.state = State.WAITING
         elif self.state is not State.ENDING:
             self._process.send_signal(signal.SIGTERM)
+            # One that is stopped hears nothing else: it would be waited for and then killed, with what it could finish.
+            self._process.send_signal(signal.SIGCONT)
             self._kill_at = now + (self.part.patience_s if patience_s is None else patience_s)
             self.state = State.ENDING
 

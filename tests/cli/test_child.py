@@ -124,6 +124,22 @@ def test_a_frozen_server_that_only_says_ready_in_its_log_is_silent_then_started_
         child.kill()
 
 
+def test_a_frozen_part_that_is_ended_ends_by_itself_and_is_not_waited_for(tmp_path: Path) -> None:
+    # One without a handler of its own ends even when it is stopped.
+    handler = "signal.signal(signal.SIGTERM, lambda *_: (print('tidied', flush=True), sys.exit(0)))"
+    code = f"import signal, sys, time\n{handler}\nprint('{{\"ready\": true}}', flush=True)\ntime.sleep(600)"
+    child = Child(Part("part", (sys.executable, "-c", code), tmp_path / "part.log"))
+    child.start({}, time.monotonic())
+    try:
+        tick_until(child, State.READY)
+        os.kill(child.pid, signal.SIGSTOP)
+        child.end(time.monotonic(), patience_s=600)
+        assert tick_until(child, State.WAITING) == ["part stopped"]
+        assert "tidied" in (tmp_path / "part.log").read_text()
+    finally:
+        child.kill()
+
+
 def test_a_minute_of_silence_restarts_nobody() -> None:
     assert (module.MOST_SILENT_PROBES - 1) * module.LIVE_INTERVAL_S >= 60
 
