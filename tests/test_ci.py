@@ -30,6 +30,19 @@ def test_every_step_of_ci_knows_that_it_is_in_ci(script: str, tmp_path: Path) ->
     assert all(line.startswith("1 ") for line in told.stdout.splitlines()), told.stdout
 
 
+def test_a_step_of_the_night_that_fails_hides_no_other_and_is_named(tmp_path: Path) -> None:
+    make = tmp_path / "make"
+    make.write_text('#!/bin/sh\necho "$*"\ntest "$1" != model\n')
+    make.chmod(0o755)
+    environment = child_environment({"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    told = subprocess.run(
+        [ROOT / ".ci" / "nightly"], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert told.returncode == 1
+    assert told.stderr == "failed: make model\n"
+    assert [line.split()[0] for line in told.stdout.splitlines()][-1] == "chaos-night"
+
+
 def test_what_is_missing_is_skipped_with_a_way_to_have_it_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no java; to run it, install it"):
