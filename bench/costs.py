@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from bench.arguments import whole
-from bench.run import machine
+from bench.run import machine, revision
 from bench.servers import Servers
 from bench.shapes import Shop, Touchpoint, page_view
 from pipeline.config import ClickHouseSettings
@@ -53,6 +53,7 @@ class Costs:
         record_bytes: Of one event in Kafka.
         fact_bytes: Of one event on the warehouse's disk, its links among them.
         result_bytes: Of the results of one touchpoint there.
+        revision: The commit that was measured; empty where nobody said.
     """
 
     machine: str
@@ -62,6 +63,7 @@ class Costs:
     record_bytes: float
     fact_bytes: float
     result_bytes: float
+    revision: str = ""
 
 
 class Clock:
@@ -109,7 +111,8 @@ def measure(servers: Servers, customers: int) -> Costs:
     events = 2 * customers * FEW + len(warm_up)
     facts = sum(size for table, size in sizes.items() if table not in {"stitched", "identity_ledger"})
     results = sizes.get("stitched", 0) + sizes.get("identity_ledger", 0)
-    return Costs(machine(), landed, base, slope, shop.bytes / events, facts / events, results / events)
+    per_event = (shop.bytes / events, facts / events, results / events)
+    return Costs(machine(), landed, base, slope, *per_event, revision=revision())
 
 
 def _stitched(shop: Shop, clock: Clock, first: int, customers: int, touchpoints: int) -> tuple[Cost, Cost]:

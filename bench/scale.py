@@ -127,7 +127,7 @@ def lines(costs: Costs, load: Load, cluster: Cluster) -> Iterator[str]:
     core_us = 1e6 * cluster.utilisation
     peak, land, stitch = load.peak_a_second, costs.land_event, stitch_cost(costs, load)
     warehouse_us = land.warehouse_us + stitch.warehouse_us
-    yield f"measured on {costs.machine}"
+    yield f"measured on {costs.machine}{costs.revision and f', revision {costs.revision}'}"
     yield f"load       {load.events_a_day:,.0f} events a day; at {load.peak:g} times the average {peak:,.0f}/s;"
     yield f"           {load.history:g} touchpoints a customer, {load.coalesced:g} events of one stitched together"
     yield f"cluster    {cluster.land} LAND, {cluster.stitch} STITCH, {cluster.partitions} partitions,"
