@@ -18,7 +18,6 @@ from pipeline.embedded.folder import FolderInUse, FolderLock
 from pipeline.embedded.process import announce_ready, complain
 from pipeline.embedded.warehouse.credentials import TOKEN_FILE, load_credentials
 from pipeline.embedded.warehouse.engine import Engine
-from pipeline.embedded.warehouse.merging import keep_merges_behind
 from pipeline.embedded.warehouse.relief import Relief
 from pipeline.embedded.warehouse.server import Warehouse, listen
 
@@ -62,7 +61,7 @@ async def _serve(folder: Path, listener: socket.socket, settings: EmbeddedSettin
     await warehouse.start(listener)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     announce_ready({"address": address, "credentials": str(folder / TOKEN_FILE), "version": engine.version})
-    await asyncio.gather(Relief(engine).run(stop), keep_merges_behind(stop))
+    await Relief(engine).run(stop)
     await warehouse.stop()
     engine.close()
 
