@@ -119,10 +119,8 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
             field.await_ready(START_S)
             field.throughline("wait", "--timeout", str(SETTLE_S))
             say(f"  everything visible {time.monotonic() - settled:.1f} s after the last record")
-        ends = [*(moment.began for moment in moments[1:]), math.inf]
-        figures = [figure(samples, *each, plan.rate) for each in zip(schedule, moments, ends, strict=True)]
         dealt = generations(field.run["kafka"])
-        count_rebalances(figures, dealt, samples.began_at)
+        figures = _figures(plan, samples, schedule, moments, dealt)
         for told in figures:
             say("  " + _line(told))
         accounting = accounting_of(field.throughline("status", "--json"))
@@ -152,6 +150,15 @@ def run(plan: Plan, say: Say) -> dict[str, Any]:
         "passed": slow,
         "faults": figures,
     }
+
+
+def _figures(
+    plan: Plan, samples: Samples, schedule: Sequence[Fault], moments: Sequence[Moment], dealt: Sequence[Generation]
+) -> list[dict[str, Any]]:
+    ends = [*(moment.began for moment in moments[1:]), math.inf]
+    figures = [figure(samples, *each, plan.rate) for each in zip(schedule, moments, ends, strict=True)]
+    count_rebalances(figures, dealt, samples.began_at)
+    return figures
 
 
 def _load(plan: Plan, whole_s: float, is_framed: bool) -> Load:
