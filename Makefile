@@ -42,11 +42,12 @@ registry: setup ## get the schema registry that the tests run against (needs jav
 peers: setup ## get the peers of the bench, each in an environment of its own; `make test` then tries them all
 	@$(BIN)/python -m bench.peers.obtain
 
-check: setup ## format, lint, strict types, import layers, schemas against all released, rendered files up to date
+check: setup ## format, lint, strict types, import layers, sizes, schemas against all released, rendered files up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/test_house.py
 	$(BIN)/throughline schemas check
 	$(BIN)/python -m docs.render --check
 
