@@ -64,14 +64,21 @@ def test_recoveries_have_faults_and_parts_of_their_own_whatever_the_seed() -> No
     assert plan_of(6, the_parser().parse_args([])).limits is None
 
 
-GOOD = {"clean": True, "hit_nothing": [], "passed": []}
+GOOD = {
+    **dict.fromkeys(command.COUNTS, 0),
+    "clean": True,
+    "hit_nothing": [],
+    "passed": [],
+    "acknowledged": 1234,
+    "touchpoints": 1200,
+}
 
 
 @pytest.mark.parametrize(
     ("wrong", "code", "told"),
     [
-        ({}, 0, "clean"),
-        ({"clean": False, "lost": 1}, 1, "NOT CLEAN"),
+        ({}, 0, "clean (lost 0, "),
+        ({"clean": False, "lost": 1}, 1, "NOT CLEAN (lost 1, "),
         ({"hit_nothing": ["reset load>broker"]}, 1, "NOT SHOWN, for it hit nothing: reset load>broker"),
         ({"passed": ["kill land-1: late"]}, 1, "TOO SLOW: kill land-1: late"),
     ],
