@@ -180,6 +180,7 @@ def main() -> None:
     add(
         "--events", type=whole(LEAST_EVENTS), default=200_000, help="events of a point; 1,000,000 for as many customers"
     )
+    add("--at", type=whole(0), nargs="+", help="places of the curves; default: all that there are")
     add("--rounds", type=whole(1), default=1, help="runs of a point, of which the middle one is kept")
     add("--rates", type=whole(1), nargs="+", default=[100, 1_000, 5_000, 10_000], help="events a second, for freshness")
     add("--seconds", type=whole(1), default=20, help="how long freshness is measured at a rate")
@@ -196,6 +197,8 @@ def main() -> None:
                 course = Course(rate, given.seconds, given.customers)
                 keep(name, rate, given.broker, 1, measure_freshness(course, middle))
         for run in runs(name, given.events, middle):
+            if given.at and run.x not in given.at:
+                continue
             keep(name, run.x, given.broker, given.rounds, measure(run, given.rounds))
     draw()
 
