@@ -10,13 +10,13 @@ from rich.console import Group
 from rich.text import Text
 
 from pipeline.cli.clickhouse import Warehouse
+from pipeline.cli.durations import read_duration
 from pipeline.cli.errors import CommandError
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
 from pipeline.cli.wording import amounts
-from pipeline.config_types import parse_duration
 from pipeline.findings.lifetime import MODEL_VERSION, Buyers, Buying, Worth, fit_buying, fit_worth
 from pipeline.findings.lifetime_ranges import of_all, of_customers
 
@@ -170,14 +170,7 @@ def _parameters(buying: Buying, worth: Worth) -> Row:
 
 
 def _weeks(text: str) -> float:
-    try:
-        # A bare number would be seconds, and who writes 90 means days.
-        horizon = None if text.strip().isdecimal() else parse_duration(text)
-    except ValueError as error:
-        raise click.UsageError(f"--horizon {text}: {error}") from error
-    if not isinstance(horizon, timedelta) or horizon <= timedelta(0):
-        raise click.UsageError(f"--horizon {text}: name a time such as 90d")
-    return horizon / timedelta(weeks=1)
+    return read_duration("--horizon", text, timedelta.resolution, "90d") / timedelta(weeks=1)
 
 
 def _laid_out(one: Row) -> tuple[Any, ...]:

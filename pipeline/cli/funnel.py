@@ -10,12 +10,12 @@ import click
 from pipeline.cli.clickhouse import Warehouse
 from pipeline.cli.drawing import keep, spell
 from pipeline.cli.drawing_bars import Bar, draw_bars
+from pipeline.cli.durations import read_duration
 from pipeline.cli.invocation import Invocation, examples, json_option, shared
 from pipeline.cli.journey_filters import choose, filters, milliseconds, picture_option
 from pipeline.cli.output import console, print_json, table
 from pipeline.cli.past import as_of_option
 from pipeline.cli.reach import reach
-from pipeline.config_types import parse_duration
 from pipeline.contracts.kinds import ANY_STAGE, CHANNELS, STAGES
 from pipeline.contracts.types import touchpoint_types
 
@@ -153,17 +153,7 @@ def _parsed(step: str) -> tuple[str, str]:
 
 
 def _within(text: str) -> int:
-    try:
-        # A bare number would be seconds, and who writes 7 means days.
-        return _milliseconds(None if text.strip().isdecimal() else parse_duration(text))
-    except ValueError as error:
-        raise click.UsageError(f"--within {text}: {error}") from error
-
-
-def _milliseconds(duration: object) -> int:
-    if not isinstance(duration, timedelta) or duration < timedelta(0):
-        raise ValueError("name a time such as 30m, 12h or 7d")
-    return duration // timedelta(milliseconds=1)
+    return read_duration("--within", text, timedelta(0), "30m, 12h or 7d") // timedelta(milliseconds=1)
 
 
 def _filled(steps: Sequence[str], found: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
 """`throughline topics`: the Kafka topics that the pipeline reads and writes."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import click
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not marked as exported
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -20,6 +20,7 @@ from pipeline.cli.reach import part_settings, reach
 from pipeline.cli.topics_plan import (
     GROWING,
     TIMEOUT_S,
+    admin_of,
     changes_of_settings,
     differences,
     plan_topics,
@@ -188,34 +189,21 @@ def _names(missing: list[NewTopic]) -> list[Any]:
 
 
 def _create(kafka: KafkaSettings, missing: list[NewTopic]) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
-    for name, future in admin.create_topics(missing, request_timeout=TIMEOUT_S).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            fault = error.args[0]
-            assert isinstance(fault, KafkaError)
-            # Somebody else created it at the same moment: what was asked for is so.
-            if fault.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise CommandError(
-                    f"topic {name} cannot be created: {fault.str()}",
-                    where=kafka.bootstrap,
-                    remedy="check THROUGHLINE_KAFKA__REPLICATION and the rights of this user",
-                ) from error
+    asked = admin_of(kafka.bootstrap).create_topics(missing, request_timeout=TIMEOUT_S)
+    _await(
+        {f"topic {name} cannot be created": future for name, future in asked.items()},
+        kafka.bootstrap,
+        remedy="check THROUGHLINE_KAFKA__REPLICATION and the rights of this user",
+        # Somebody else created it at the same moment: what was asked for is so.
+        but=KafkaError.TOPIC_ALREADY_EXISTS,
+    )
 
 
 def _grow(bootstrap: str, names: Iterable[str], partitions: int) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     wanted = [NewPartitions(name, partitions) for name in names]
-    for name, future in admin.create_partitions(wanted, request_timeout=TIMEOUT_S).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            raise CommandError(
-                f"topic {name} cannot be given {partitions} partitions: {error.args[0].str()}",
-                where=bootstrap,
-                remedy="check the rights of this user",
-            ) from error
+    asked = admin_of(bootstrap).create_partitions(wanted, request_timeout=TIMEOUT_S)
+    faults = {f"topic {name} cannot be given {partitions} partitions": future for name, future in asked.items()}
+    _await(faults, bootstrap, remedy="check the rights of this user")
 
 
 def _refuse_too_few_replicas(kafka: KafkaSettings, altered: Mapping[str, Mapping[str, str]]) -> None:
@@ -234,7 +222,6 @@ def _refuse_too_few_replicas(kafka: KafkaSettings, altered: Mapping[str, Mapping
 
 
 def _alter(bootstrap: str, altered: Mapping[str, Mapping[str, str]]) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     resources = [
         ConfigResource(
             "topic",
@@ -246,15 +233,21 @@ def _alter(bootstrap: str, altered: Mapping[str, Mapping[str, str]]) -> None:
         )
         for name, changes in altered.items()
     ]
-    for resource, future in admin.incremental_alter_configs(resources, request_timeout=TIMEOUT_S).items():
+    asked = admin_of(bootstrap).incremental_alter_configs(resources, request_timeout=TIMEOUT_S)
+    faults = {f"the settings of topic {resource.name} cannot be altered": future for resource, future in asked.items()}
+    _await(faults, bootstrap, remedy="check the rights of this user")
+
+
+def _await(asked: Mapping[str, Future[Any]], bootstrap: str, *, remedy: str, but: int | None = None) -> None:
+    """Wait for what Kafka was asked to do, named by what to say if it does not; one fault may be none."""
+    for fault, future in asked.items():
         try:
             future.result()
         except KafkaException as error:
-            raise CommandError(
-                f"the settings of topic {resource.name} cannot be altered: {error.args[0].str()}",
-                where=bootstrap,
-                remedy="check the rights of this user",
-            ) from error
+            why = error.args[0]
+            assert isinstance(why, KafkaError)
+            if why.code() != but:
+                raise CommandError(f"{fault}: {why.str()}", where=bootstrap, remedy=remedy) from error
 
 
 def _for_embedded(bootstrap: str) -> CommandError:

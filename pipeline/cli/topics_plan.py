@@ -42,9 +42,14 @@ def plan_topics(kafka: KafkaSettings) -> list[NewTopic]:
     return [_new(kafka, name, {**shared_by_all, **policy}) for name, policy in policies.items()]
 
 
+def admin_of(bootstrap: str) -> AdminClient:
+    """Return what asks Kafka about topics and changes them; its own lines would stand between ours."""
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+
 def settings_there(bootstrap: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return the settings of topics that exist, as the broker tells them; of one that it does not tell, none."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = admin_of(bootstrap)
     resources = [ConfigResource("topic", name) for name in names]
     found: dict[str, dict[str, str]] = {}
     if not resources:
@@ -59,7 +64,7 @@ def settings_there(bootstrap: str, names: Iterable[str]) -> dict[str, dict[str, 
 
 def replicas_there(bootstrap: str) -> dict[str, int]:
     """Return of every topic how many replicas its partitions have, of the partition with the fewest."""
-    listed = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=TIMEOUT_S).topics
+    listed = admin_of(bootstrap).list_topics(timeout=TIMEOUT_S).topics
     return {
         name: min((len(partition.replicas) for partition in topic.partitions.values()), default=0)
         for name, topic in listed.items()
