@@ -12,7 +12,8 @@ from typing import Final
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import DerivedColumn
 
-CALLS_AND_CHATS: Final = ("support.call_ended", "support.chat_started", "support.chat_message", "support.chat_ended")
+CHATS: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
+CALLS_AND_CHATS: Final = ("support.call_ended", *CHATS)
 """Contacts with support that are told apart by conversation; the others are by ticket or thread."""
 
 OCCASIONS: Final[Mapping[str, str]] = {

@@ -12,7 +12,7 @@ from typing import Final
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.bodies import TOLD_BY
-from pipeline.warehouse.tables.numbers import BOUGHT, OCCASIONS, id_number
+from pipeline.warehouse.tables.numbers import BOUGHT, CHATS, OCCASIONS, id_number
 from pipeline.warehouse.tables.types import LOW, MILLIS
 from pipeline.warehouse.views.expressions import ACTIVE_RULES, ANCHORS, milliseconds_of, number_of, rank_of
 from pipeline.warehouse.views.metrics.declaration import typed
@@ -28,7 +28,6 @@ _CUSTOMERS_DAY: Final = f"bitXor({_CUSTOMER}, toUInt128(toUInt16(toDate(t.at))))
 _KEYS: Final = ("t.named", _UID, _CUSTOMERS_DAY, _ORDERED)
 _PRODUCT: Final = "t.product_ids[1]"
 _CALLS: Final = ("support.call_ended", "support.chat_ended")
-_CHAT: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
 _TICKETS: Final = (
     "support.email_received",
     "support.ticket_created",
@@ -105,7 +104,7 @@ CHANCES: Final[tuple[Chance, ...]] = (
     Chance("long_wait", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
     Chance("transferred", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
     Chance("unresolved_contact", "a call or chat", _CALLS, _UID, by_channel=True, told_by=_QUEUE),
-    Chance("bot_loop", "a chat", _CHAT, _CONVERSATION),
+    Chance("bot_loop", "a chat", CHATS, _CONVERSATION),
     Chance("reopened_ticket", "a ticket", _TICKETS[1:2], _TICKET, told_by=_GROUP, shows=_TICKETS),
     Chance("slow_reply", "a ticket", _TICKETS[1:2], _TICKET, told_by=_GROUP, shows=_TICKETS),
     Chance(

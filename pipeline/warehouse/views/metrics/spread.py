@@ -11,12 +11,12 @@ from typing import Final
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.declarations import View, view_columns_of
 from pipeline.warehouse.tables.bodies import body_of
+from pipeline.warehouse.tables.numbers import CALLS_AND_CHATS
 from pipeline.warehouse.tables.types import LOW
 from pipeline.warehouse.views.metrics.declaration import Metric, periods, typed
 from pipeline.warehouse.views.metrics.support import (
     ANSWERS,
     ASKS,
-    CHATS,
     ITS_TICKET,
     MATTER,
     MESSAGES,
@@ -28,9 +28,8 @@ from pipeline.warehouse.views.metrics.surveys import SCORES, survey_metrics
 _OVER: Final = (*SCORES, "wait", "first_reply", "resolution")
 _NOT_COMPARED: Final = ("p90", "p99")
 _SURVEY: Final = "survey.answered"
-_WAITED: Final = ("support.call_ended", *CHATS)
 _BODY: Final = (
-    f"JSONExtract({body_of((_SURVEY, *_WAITED))}, 'Tuple(instrument String, score Nullable(Float64), "
+    f"JSONExtract({body_of((_SURVEY, *CALLS_AND_CHATS))}, 'Tuple(instrument String, score Nullable(Float64), "
     "scale_min Nullable(Float64), scale_max Nullable(Float64), wait_s Nullable(Float64))')"
 )
 
@@ -163,7 +162,7 @@ def _uses() -> str:
                             is_of_survey AND isNotNull(said.2) AND ({valid}) AND score BETWEEN low AND high
                                 AS is_answer
                         FROM {{db}}.touchpoints AS t FINAL
-                        WHERE {typed(_SURVEY, *dict.fromkeys((*_WAITED, *MESSAGES)))}
+                        WHERE {typed(_SURVEY, *dict.fromkeys((*CALLS_AND_CHATS, *MESSAGES)))}
                     )
                 )"""
 

@@ -6,7 +6,7 @@ from pipeline.contracts.kinds import CHANNELS
 from pipeline.stitching.trade import FIRST_OF_ORDER
 from pipeline.warehouse.ddl import quote_text
 from pipeline.warehouse.tables.bodies import body_of
-from pipeline.warehouse.tables.numbers import id_number
+from pipeline.warehouse.tables.numbers import CALLS_AND_CHATS, id_number
 from pipeline.warehouse.views.expressions import ANCHORS
 from pipeline.warehouse.views.metrics.business_hours import CALENDAR, open_time_between, open_time_of_customers
 from pipeline.warehouse.views.metrics.declaration import (
@@ -36,8 +36,6 @@ _PRODUCTS: Final = "arrayDistinct(t.product_ids)"
 _THREADED: Final = ("support.email_received", "support.email_sent", "support.call_ended")
 TICKETED: Final = tuple(f"support.ticket_{verb}" for verb in ("created", "updated", "solved", "reopened"))
 MESSAGES: Final = (*_THREADED, *TICKETED)
-CHATS: Final = ("support.chat_started", "support.chat_message", "support.chat_ended")
-_WAITED: Final = ("support.call_ended", *CHATS)
 ASKS: Final = "type IN ('support.email_received', 'support.ticket_created') AND direction != 'outbound'"
 ANSWERS: Final = (
     "type IN ('support.email_sent', 'support.ticket_solved') OR (type = 'support.ticket_updated' AND is_public) "
@@ -227,11 +225,11 @@ def _waited(customer: str = "") -> str:
     return f"""
     SELECT min(tuple(t.occurred_at, UUIDToNum(t.event_uid), t.channel, {campaign()}, {_PRODUCTS}{who})) AS first,
         {_named(customer, "first.6")}
-        max(JSONExtractString({body_of(_WAITED)}, 'queue')) AS queue,
-        toInt64(round(1000 * max({field("wait_s", "Float64", *_WAITED)}))) AS hit
+        max(JSONExtractString({body_of(CALLS_AND_CHATS)}, 'queue')) AS queue,
+        toInt64(round(1000 * max({field("wait_s", "Float64", *CALLS_AND_CHATS)}))) AS hit
     FROM {{db}}.touchpoints AS t FINAL
     {join}
-    WHERE {typed(*_WAITED)} AND JSONHas({body_of(_WAITED)}, 'wait_s')
+    WHERE {typed(*CALLS_AND_CHATS)} AND JSONHas({body_of(CALLS_AND_CHATS)}, 'wait_s')
     GROUP BY t.type = 'support.call_ended', if(t.conversation_id = '', toString(t.event_uid), t.conversation_id)"""
 
 
