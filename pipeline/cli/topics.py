@@ -189,7 +189,8 @@ def _names(missing: list[NewTopic]) -> list[Any]:
 
 
 def _create(kafka: KafkaSettings, missing: list[NewTopic]) -> None:
-    asked = admin_of(kafka.bootstrap).create_topics(missing, request_timeout=TIMEOUT_S)
+    admin = admin_of(kafka.bootstrap)
+    asked = admin.create_topics(missing, request_timeout=TIMEOUT_S)
     _await(
         {f"topic {name} cannot be created": future for name, future in asked.items()},
         kafka.bootstrap,
@@ -201,7 +202,8 @@ def _create(kafka: KafkaSettings, missing: list[NewTopic]) -> None:
 
 def _grow(bootstrap: str, names: Iterable[str], partitions: int) -> None:
     wanted = [NewPartitions(name, partitions) for name in names]
-    asked = admin_of(bootstrap).create_partitions(wanted, request_timeout=TIMEOUT_S)
+    admin = admin_of(bootstrap)
+    asked = admin.create_partitions(wanted, request_timeout=TIMEOUT_S)
     faults = {f"topic {name} cannot be given {partitions} partitions": future for name, future in asked.items()}
     _await(faults, bootstrap, remedy="check the rights of this user")
 
@@ -233,7 +235,8 @@ def _alter(bootstrap: str, altered: Mapping[str, Mapping[str, str]]) -> None:
         )
         for name, changes in altered.items()
     ]
-    asked = admin_of(bootstrap).incremental_alter_configs(resources, request_timeout=TIMEOUT_S)
+    admin = admin_of(bootstrap)
+    asked = admin.incremental_alter_configs(resources, request_timeout=TIMEOUT_S)
     faults = {f"the settings of topic {resource.name} cannot be altered": future for resource, future in asked.items()}
     _await(faults, bootstrap, remedy="check the rights of this user")
 

@@ -43,7 +43,11 @@ def plan_topics(kafka: KafkaSettings) -> list[NewTopic]:
 
 
 def admin_of(bootstrap: str) -> AdminClient:
-    """Return what asks Kafka about topics and changes them; its own lines would stand between ours."""
+    """
+    Return what asks Kafka about topics and changes them; its own lines would stand between ours.
+
+    Hold it until the answers are there: when it goes, what it was asked is broken off.
+    """
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
